@@ -1,0 +1,148 @@
+"""What a method asks, and what it gets: the whole conversation between methods and the engine.
+
+A method is a generator. It yields an `Ask` and receives an `Answer`; in the end it returns an
+`Estimate`. It sees a `Question`: the units, the number of targets, the baseline, and how exact
+the answer shall be, but no model, no batch and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from saliscope.core.health import Finding
+from saliscope.core.perturbation import Baseline, Perturbation
+from saliscope.core.units import FloatArray, Units
+
+__all__ = ["Answer", "Ask", "Estimate", "Fold", "Method", "Options", "Question", "Steps"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """How gradients are reduced in the pass that makes them, so that none is ever stored whole.
+
+    Parameters
+    ----------
+    times : {"one", "input", "difference"}
+        Multiply the gradient by nothing, by the input, or by input minus baseline.
+    features : {"sum", "norm"}
+        Reduce the features of a unit (the embedding of a token) by their sum or L2 norm.
+        Units without features keep their signed value under "sum" and its size under "norm".
+    rows : numpy.ndarray, shape (sums, rows), optional
+        Weighted sums over the rows of the ask, taken before the features are reduced.
+        None: one result per row.
+    """
+
+    times: Literal["one", "input", "difference"] = "one"
+    features: Literal["sum", "norm"] = "sum"
+    rows: FloatArray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """Points at which the target, and with `fold` its gradient, is wanted."""
+
+    points: Perturbation
+    fold: Fold | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the model said at the points of an ask.
+
+    Parameters
+    ----------
+    values, probabilities : numpy.ndarray, shape (rows, targets)
+        Probabilities are NaN where a target has none.
+    gradients : numpy.ndarray, shape (rows or sums, targets, *units), optional
+        Folded as asked; float64.
+    """
+
+    values: FloatArray
+    probabilities: FloatArray
+    gradients: FloatArray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One input, its targets and the exactness that is wanted: all that a method may know.
+
+    Parameters
+    ----------
+    units : Units
+    targets : int
+        Number of targets; every array leads with it.
+    baseline : Baseline
+        Start of paths, and what stands in place of units that are taken away.
+    tolerance : float or None
+        Relative error to reach; None is the method's own default.
+    max_evaluations : int or None
+    rng : numpy.random.Generator
+        The only source of randomness.
+    """
+
+    units: Units
+    targets: int
+    baseline: Baseline
+    tolerance: float | None
+    max_evaluations: int | None
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A map, and how good it is.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (targets, *units)
+    score : numpy.ndarray, shape (targets,)
+        Target at the input.
+    baseline_score : numpy.ndarray, shape (targets,), optional
+        Target at the baseline, where the method has one.
+    error : numpy.ndarray, shape (targets,), optional
+        Estimated L1 error of `values`, relative to max(|score change|, sum of |values|).
+    additive : bool
+        Whether the values are meant to sum to score minus baseline score (then the gap counts).
+    extra : mapping of str to numpy.ndarray
+        Further values per unit, shape (targets, *units): standard errors, probability drops.
+    units : Units, optional
+        Units of `values` where they are not those of the question (results per group).
+    findings : tuple of Finding
+    signed : bool
+        Whether the sign of a value means something here.
+    notes : mapping
+        What to keep in the provenance: rule, nodes, intervals.
+    """
+
+    values: FloatArray
+    score: FloatArray
+    baseline_score: FloatArray | None = None
+    error: FloatArray | None = None
+    additive: bool = False
+    extra: Mapping[str, FloatArray] = field(default_factory=dict)
+    units: Units | None = None
+    findings: tuple[Finding, ...] = ()
+    signed: bool = True
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of every method's options: a frozen dataclass whose fields become keyword arguments
+    in Python, flags on the command line, rows in the docs and entries in the provenance.
+    """
+
+
+Steps = Generator[Ask, Answer, Estimate]
+
+
+class Method(Protocol):
+    """A method: yields asks, receives answers, returns an estimate."""
+
+    def __call__(self, question: Question, options: Any, /) -> Steps:
+        """Start answering `question`."""
+        ...

@@ -1,0 +1,185 @@
+"""Attribution: the one result type of every method."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import xarray as xr
+
+from saliscope.core.errors import OptionError
+from saliscope.core.record import Record, write_beside
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Attribution"]
+
+
+class Attribution(Record):
+    """How much each unit of an input counts for a target, and how far to trust that.
+
+    The values carry names on every axis: ``("position",)`` for sequences and text,
+    ``("y", "x")`` for images, led by ``"target"`` where there are several and by ``"example"``
+    where a tensor of examples was given.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> data = xr.Dataset(
+    ...     {"values": ("position", np.array([0.5, -1.0]))},
+    ...     coords={"position": [1, 2], "residue": ("position", ["M", "V"])},
+    ... )
+    >>> a = Attribution(data, {"method": "gradient", "target": ["demo"], "provenance": {}})
+    >>> a.top(1)[["position", "residue", "value"]].values.tolist()
+    [[2, 'V', -1.0]]
+    """
+
+    kind: ClassVar[str] = "attribution"
+
+    def _number(self, name: str) -> Any:
+        if name not in self._data:
+            return None
+        found = self._data[name]
+        return float(found) if found.ndim == 0 else found
+
+    @property
+    def score(self) -> Any:
+        """The target at the input: a float, or an array over targets and examples."""
+        return self._number("score")
+
+    @property
+    def baseline_score(self) -> Any:
+        """The target at the baseline, where the method has one (else None)."""
+        return self._number("baseline_score")
+
+    @property
+    def gap(self) -> Any:
+        """Sum of values minus (score - baseline score), where they should agree (else None)."""
+        return self._number("gap")
+
+    @property
+    def error(self) -> Any:
+        """Estimated L1 error relative to max(|score change|, sum of |values|) (or None)."""
+        return self._number("error")
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return str(self._meta["method"])
+
+    @property
+    def target(self) -> str | list[str]:
+        """Name of the target, or names of several."""
+        names: list[str] = self._meta["target"]
+        return names if "target" in self._data.dims else names[0]
+
+    @property
+    def evaluations(self) -> int:
+        """Model rows that were run for this result."""
+        return int(self.provenance["evaluations"])
+
+    @property
+    def text(self) -> str:
+        """The input as a person reads it (empty for tensors)."""
+        return str(self._meta.get("text", ""))
+
+    @property
+    def signed(self) -> bool:
+        """Whether the sign of a value means something."""
+        return bool(self._meta.get("signed", True))
+
+    @property
+    def prediction(self) -> list[dict[str, Any]]:
+        """What the model predicts: labels and probabilities, the most probable first."""
+        found: list[dict[str, Any]] = self._meta.get("prediction", [])
+        return found
+
+    def select(self, target: int | str) -> Attribution:
+        """Return the part of one of several targets.
+
+        Parameters
+        ----------
+        target : int or str
+            Number or name.
+        """
+        names: list[str] = self._meta["target"]
+        if "target" not in self._data.dims:
+            return self
+        if isinstance(target, str) and target not in names:
+            msg = f"there is no target {target!r}; there are: {', '.join(names)}"
+            raise OptionError(msg)
+        index = names.index(target) if isinstance(target, str) else target
+        part = self._data.isel(target=index, drop=True)
+        return Attribution(part, {**self._meta, "target": [names[index]]})
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a tidy table: one row per unit (and target, and example).
+
+        The column "value" is the map; coordinates and further values per unit are columns too.
+        """
+        names = [
+            str(n) for n, v in self._data.data_vars.items() if v.dims == self._data["values"].dims
+        ]
+        frame = self._data[names].to_dataframe().reset_index()
+        first = [c for c in frame.columns if c not in names]
+        frame = frame[first + names].rename(columns={"values": "value"})
+        return frame
+
+    def top(self, count: int = 10) -> pd.DataFrame:
+        """Return the units of the largest absolute value, the largest first."""
+        frame = self.to_frame()
+        order = np.argsort(-np.abs(frame["value"].to_numpy()), kind="stable")
+        return frame.iloc[order[:count]].reset_index(drop=True)
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return (and with `path` write) the tidy table as CSV."""
+        text = str(self.to_frame().to_csv(index=False, lineterminator="\n"))
+        if path is not None:
+            write_beside(path, text.encode())
+        return text
+
+    def __repr__(self) -> str:
+        shape = ", ".join(f"{d}: {n}" for d, n in self.values.sizes.items())
+        target = self.target if isinstance(self.target, str) else f"{len(self.target)} targets"
+        lines = [f"Attribution of {self.name or 'input'} by {self.method} ({shape})"]
+        lines.append(f"  target       {target}")
+        for label, value in (
+            ("score", self.score), ("baseline", self.baseline_score), ("gap", self.gap),
+        ):  # fmt: skip
+            if isinstance(value, float):
+                lines.append(f"  {label:<12} {value:.6g}")
+        if isinstance(self.error, float):
+            lines.append(f"  error        {self.error:.2%} of the map (estimated)")
+        if self.values.ndim == 1 and self.values.size:
+            top = self.top(5)
+            label = next((c for c in ("residue", "token", "word") if c in top), None)
+            shown = [
+                f"{row[label] if label else ''}{'' if label == 'residue' else ' ' if label else ''}"
+                f"{row['position'] if 'position' in top else row.iloc[0]} {row['value']:+.3g}"
+                for _, row in top.iterrows()
+            ]
+            lines.append(f"  top          {', '.join(shown)}")
+        lines.append(f"  cost         {self.evaluations} evaluations")
+        for item in self.health.worst():
+            lines.append(f"  {item.severity:<12} {item.sentence}")
+        if not len(self.health):
+            lines.append("  health       nothing found")
+        return "\n".join(lines)
+
+
+def dataset(
+    values: np.ndarray[Any, Any],
+    dims: tuple[str, ...],
+    coords: dict[str, Any],
+    numbers: dict[str, tuple[tuple[str, ...], Any]],
+    extra: dict[str, np.ndarray[Any, Any]],
+) -> xr.Dataset:
+    """Assemble the dataset of an attribution; numbers keep their own (fewer) dims."""
+    data = xr.Dataset({"values": (dims, values)}, coords=coords)
+    for name, array in extra.items():
+        data[name] = (dims, array)
+    for name, (own, number) in numbers.items():
+        data[name] = (own, np.asarray(number, dtype=np.float64))
+    return data

@@ -1,0 +1,425 @@
+"""The engine: drives many questions at once and packs what they ask into batches.
+
+Adaptive stopping, packing across inputs, deduplication, the byte budget, halving when memory runs
+out, call counting and progress are here, once; no method and no adapter contains any of them.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from saliscope.core.ask import Answer, Ask, Estimate, Question, Steps
+from saliscope.core.batching import DEFAULT_BUDGET, Sizer, sizers
+from saliscope.core.errors import ModelError, OutOfMemoryError, SaliscopeError
+from saliscope.core.health import Finding, finding
+from saliscope.core.model import Model, Pass, Piece, Reader, Sample
+from saliscope.core.perturbation import Perturbation
+from saliscope.core.target import BoundTarget
+from saliscope.core.units import FloatArray
+
+__all__ = ["Job", "Outcome", "Progress", "drive"]
+
+_MEMORY = 100_000  # target values remembered for deduplication
+_ACTIVE = 256  # questions under way at once
+_QUEUE = 64  # rows that are kept waiting, so that batches can be filled and sorted
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One sample, its target, and the method started on it.
+
+    `key` is equal for jobs whose outcome must be equal; such a job is done once.
+    """
+
+    sample: Sample
+    target: BoundTarget
+    question: Question
+    start: Callable[[Question], Steps]
+    key: Hashable | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of a job: an estimate or an error, and what it cost."""
+
+    job: Job
+    estimate: Estimate | None
+    error: SaliscopeError | None
+    evaluations: int
+    calls: int
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: questions done and started, rows run, batches run."""
+
+    done: int
+    started: int
+    rows: int
+    calls: int
+
+
+@dataclass(eq=False)
+class _Task:
+    """A job under way: the ask that is pending and what has been received of it."""
+
+    number: int
+    job: Job
+    steps: Steps
+    ask: Ask
+    values: FloatArray
+    probabilities: FloatArray
+    gradients: FloatArray | None = None
+    waiting: list[tuple[int, int]] = field(default_factory=list)  # (row, view)
+    missing: int = 0
+    evaluations: int = 0
+    calls: int = 0
+    findings: dict[str, Finding] = field(default_factory=dict)
+    error: SaliscopeError | None = None
+
+    def pose(self, ask: Ask) -> None:
+        """Take up a new ask."""
+        targets, views = self.job.target.count, len(self.job.target.views)
+        self.ask = ask
+        rows = ask.points.rows
+        self.values = np.zeros((rows, targets))
+        self.probabilities = np.zeros((rows, targets))
+        self.gradients = None
+        if ask.fold is not None:
+            units = self.job.sample.units.shape
+            sums = rows if ask.fold.rows is None else len(ask.fold.rows)
+            self.gradients = np.zeros((sums, targets, *units))
+        self.waiting = [(row, view) for row in range(rows) for view in range(views)]
+        self.missing = len(self.waiting)
+
+    def receive(self, rows: np.ndarray, got: Pass) -> None:
+        """Add what a batch gave for `rows`."""
+        self.values[rows] += got.values
+        self.probabilities[rows] += got.probabilities
+        if got.gradients is not None:
+            assert self.gradients is not None
+            assert self.ask.fold is not None
+            if self.ask.fold.rows is None:
+                self.gradients[rows] += got.gradients
+            else:
+                self.gradients += got.gradients
+        self.missing -= len(rows)
+
+
+_Chosen = list[tuple[_Task, list[tuple[int, int]]]]
+
+
+class _Run:
+    """State of one `drive` call."""
+
+    def __init__(self, model: Model, budget: int, progress: Callable[[Progress], None] | None) -> None:
+        self.model, self.budget, self.progress = model, budget, progress
+        self.known = sizers(model.identity)
+        self.memo: OrderedDict[Hashable, tuple[FloatArray, FloatArray]] = OrderedDict()
+        self.finished: dict[int, Outcome] = {}
+        self.twins: dict[Hashable, list[tuple[int, Job]]] = {}
+        self.recent: OrderedDict[Hashable, Outcome] = OrderedDict()
+        self.rows = self.calls = self.done = self.started = 0
+
+    def sizer(self, task: _Task) -> Sizer:
+        bucket = max(1, task.job.sample.length - 1).bit_length()
+        key = (task.ask.fold is not None, task.job.target.count, bucket, self.model.threads)
+        return self.known.setdefault(key, Sizer())
+
+    # -- cutting -----------------------------------------------------------------------------
+
+    def cut(self, tasks: list[_Task]) -> _Chosen:
+        """Choose the rows of the next batch from all that wait."""
+        waiting = [task for task in tasks if task.waiting]
+        # Longest first: the largest batch comes first, so that memory trouble shows at once.
+        waiting.sort(key=lambda t: (t.ask.fold is None, -t.job.sample.length, t.number))
+        first = waiting[0]
+        room = self.sizer(first).rows(self.budget, first.job.sample.length)
+        kind = self._kind(first)
+        chosen: _Chosen = []
+        for task in waiting:
+            if room <= 0:
+                break
+            if self._kind(task) != kind:
+                continue
+            if task.job.sample.length < 0.75 * first.job.sample.length:
+                continue  # padding would cost more than a batch of its own
+            taken, task.waiting = task.waiting[:room], task.waiting[room:]
+            room -= len(taken)
+            chosen.append((task, taken))
+        return chosen
+
+    def _kind(self, task: _Task) -> Hashable:
+        pack = self.model.pack_key(task.job.sample, task.ask.points)
+        return (task.ask.fold is not None, task.job.target.count, pack)
+
+    # -- running -----------------------------------------------------------------------------
+
+    def step(self, tasks: list[_Task]) -> None:
+        """Cut one batch, run it (halving while memory runs out), and hand out what it gave."""
+        pending = [self.cut(tasks)]
+        while pending:
+            chosen = pending.pop()
+            try:
+                self._run(chosen)
+            except Exception as error:
+                pending += self._recover(chosen, error)
+
+    def _recover(self, chosen: _Chosen, error: Exception) -> list[_Chosen]:
+        """Return what to run instead of a batch that failed."""
+        rows = sum(len(items) for _, items in chosen)
+        if not _is_out_of_memory(error):
+            if len(chosen) > 1:  # one record's failure must not lose the others
+                return [[entry] for entry in reversed(chosen)]
+            task, _ = chosen[0]
+            task.error = _as_model_error(task, error)
+            return []
+        if rows == 1:
+            task, _ = chosen[0]
+            task.error = OutOfMemoryError(
+                f"{task.job.sample.name}: memory ran out on a single row ({_line(error)}); "
+                "shorten the input or use a smaller model"
+            )
+            return []
+        limit = self.sizer(chosen[0][0]).ran_out(rows)
+        halved: list[_Chosen] = []
+        for task, items in chosen:
+            task.findings["out_of_memory"] = finding("out_of_memory", rows=rows, halved=limit)
+            halved += [[(task, items[i : i + limit])] for i in range(0, len(items), limit)]
+        return halved[::-1]
+
+    def _run(self, chosen: _Chosen) -> None:
+        sizer = self.sizer(chosen[0][0])
+        pieces: list[Piece] = []
+        readers: list[Reader] = []
+        back: list[tuple[_Task, np.ndarray]] = []  # who gets what each reader reads
+        seen: dict[Hashable, int] = {}  # row key -> physical row
+        remember: list[list[Hashable | None]] = []
+        total = 0
+        for task, items in chosen:
+            sample, target, points = task.job.sample, task.job.target, task.ask.points
+            fold = task.ask.fold
+            for view, positions in enumerate(target.views):
+                rows = np.array([row for row, v in items if v == view], dtype=np.int64)
+                if not len(rows):
+                    continue
+                keys: list[Hashable | None] = [None] * len(rows)
+                physical = np.arange(total, total + len(rows))
+                fresh = rows
+                if fold is None:
+                    keys = [self.model.row_key(sample, points, int(r), positions) for r in rows]
+                    rows, keys = self._recall(task, rows, keys, view)
+                    if not len(rows):
+                        continue
+                    new, physical = _number(keys, seen, total)
+                    fresh = rows[new]
+                if len(fresh):
+                    pieces.append(Piece(sample, points, fresh, positions))
+                    total += len(fresh)
+                cut = fold
+                if fold is not None and fold.rows is not None:
+                    cut = replace(fold, rows=fold.rows[:, rows])
+                readers.append(Reader(target, view, physical, len(pieces) - 1, cut))
+                back.append((task, rows))
+                remember.append(keys)
+        if not pieces:
+            return
+        account = sizer.bytes_per_row is None
+        start = time.perf_counter()
+        passes, peak = self.model.run(pieces, readers, account=account)
+        seconds = time.perf_counter() - start
+        length = chosen[0][0].job.sample.length
+        sizer.saw(total, seconds, peak / total if account else None, length)
+        self.rows += total
+        self.calls += 1
+        for (task, rows), keys, reader, got in zip(back, remember, readers, passes, strict=True):
+            task.receive(rows, got)
+            task.evaluations += len(rows)
+            if sizer.bytes_per_row is not None and sizer.bytes_per_row > self.budget:
+                task.findings["over_budget"] = finding(
+                    "over_budget", needed=int(sizer.bytes_per_row), budget=self.budget
+                )
+            for place, key in enumerate(keys):
+                if key is not None:
+                    self._remember(
+                        (key, reader.target.key, reader.view),
+                        got.values[place], got.probabilities[place],
+                    )  # fmt: skip
+        for task, _ in chosen:
+            task.calls += 1
+
+    def _recall(
+        self, task: _Task, rows: np.ndarray, keys: list[Hashable | None], view: int
+    ) -> tuple[np.ndarray, list[Hashable | None]]:
+        """Answer from memory what was computed before; return what is left."""
+        left: list[int] = []
+        for place, key in enumerate(keys):
+            found = None
+            if key is not None and task.job.target.key is not None:
+                found = self.memo.get((key, task.job.target.key, view))
+            if found is None:
+                left.append(place)
+                continue
+            task.receive(rows[place : place + 1], Pass(found[0][None], found[1][None]))
+        return rows[left], [keys[i] for i in left]
+
+    def _remember(self, key: Hashable, values: FloatArray, probabilities: FloatArray) -> None:
+        self.memo[key] = (values, probabilities)
+        if len(self.memo) > _MEMORY:
+            self.memo.popitem(last=False)
+
+    # -- driving -----------------------------------------------------------------------------
+
+    def drive(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Yield outcomes in the order of the jobs."""
+        source = enumerate(jobs)
+        active: list[_Task] = []
+        exhausted, upcoming = False, 0
+        while not (exhausted and not active):
+            while not exhausted and self._hungry(active):
+                item = next(source, None)
+                if item is None:
+                    exhausted = True
+                else:
+                    active += self._start(*item)
+            if any(task.waiting for task in active):
+                self.step(active)
+            active = [task for task in active if self._advance(task)]
+            if self.progress is not None:
+                self.progress(Progress(self.done, self.started, self.rows, self.calls))
+            while upcoming in self.finished:
+                yield self.finished.pop(upcoming)
+                upcoming += 1
+
+    def _hungry(self, active: list[_Task]) -> bool:
+        if len(active) >= _ACTIVE:
+            return False
+        waiting = sum(len(t.waiting) for t in active)
+        return waiting < max(_QUEUE, 2 * max((s.limit_seen for s in self.known.values()), default=1))
+
+    def _start(self, number: int, job: Job) -> list[_Task]:
+        self.started += 1
+        if job.key is not None:
+            if job.key in self.twins:
+                self.twins[job.key].append((number, job))
+                return []
+            if job.key in self.recent:
+                self._finish(number, replace(self.recent[job.key], job=job, evaluations=0, calls=0))
+                return []
+            self.twins[job.key] = []
+        steps = job.start(job.question)
+        empty = np.zeros((0, 0))
+        task = _Task(number, job, steps, Ask(Perturbation.identity(job.sample.units)), empty, empty)
+        self._resume(task, lambda: next(steps))
+        return [task] if number not in self.finished and task.missing else []
+
+    def _advance(self, task: _Task) -> bool:
+        """Send answers that are complete; return whether the task goes on."""
+        while not task.missing or task.error is not None:
+            answer = Answer(task.values, task.probabilities, task.gradients)
+            if not self._resume(task, lambda answer=answer: task.steps.send(answer)):
+                return False
+        return True
+
+    def _resume(self, task: _Task, onward: Callable[[], Ask]) -> bool:
+        """Let a method go on to its next ask; finish the task where it ends or fails."""
+        estimate: Estimate | None = None
+        error = task.error
+        if error is None:
+            try:
+                task.pose(onward())
+            except StopIteration as stop:
+                estimate = stop.value
+            except SaliscopeError as raised:
+                error = raised
+            else:
+                return True
+        task.steps.close()
+        outcome = Outcome(
+            task.job, estimate, error, task.evaluations, task.calls, tuple(task.findings.values())
+        )
+        self._finish(task.number, outcome)
+        key = task.job.key
+        if key is not None:
+            for number, job in self.twins.pop(key):
+                self._finish(number, replace(outcome, job=job, evaluations=0, calls=0))
+            self.recent[key] = outcome
+            if len(self.recent) > _ACTIVE:
+                self.recent.popitem(last=False)
+        return False
+
+    def _finish(self, number: int, outcome: Outcome) -> None:
+        self.finished[number] = outcome
+        self.done += 1
+
+
+def _number(
+    keys: list[Hashable | None], seen: dict[Hashable, int], start: int
+) -> tuple[list[int], np.ndarray]:
+    """Give equal keys one physical row: return the places that are new, and all rows."""
+    new: list[int] = []
+    physical = np.empty(len(keys), dtype=np.int64)
+    for place, key in enumerate(keys):
+        known = seen.get(key) if key is not None else None
+        if known is None:
+            known = start + len(new)
+            new.append(place)
+            if key is not None:
+                seen[key] = known
+        physical[place] = known
+    return new, physical
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
+def _as_model_error(task: _Task, error: Exception) -> SaliscopeError:
+    if isinstance(error, SaliscopeError):
+        return error
+    wrapped = ModelError(f"{task.job.sample.name}: the model failed with {_line(error)}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def drive(
+    model: Model,
+    jobs: Iterable[Job],
+    *,
+    budget: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Iterator[Outcome]:
+    """Run jobs through a model and yield their outcomes, in order.
+
+    Parameters
+    ----------
+    model : Model
+        Must be quiet already (`Model.quiet`).
+    jobs : iterable of Job
+        Taken up as room allows; never held all at once.
+    budget : int, optional
+        Bytes that a batch may need beside the weights; a ceiling (default 1 GiB).
+    progress : callable, optional
+        Called after every batch.
+
+    Yields
+    ------
+    Outcome
+        With `error` set where a job failed; the others go on.
+    """
+    yield from _Run(model, budget or DEFAULT_BUDGET, progress).drive(jobs)

@@ -1,0 +1,246 @@
+"""Health: what should make a reader doubt this map.
+
+Every sentence that can appear stands in `CATALOG`, so that wording, severity and remedy live in
+one place. A finding is made with `finding(code, **facts)`; the facts fill the sentence and are
+kept as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = ["CATALOG", "Finding", "Health", "Severity", "finding"]
+
+Severity = Literal["error", "warning", "note"]
+_ORDER: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
+
+CATALOG: dict[str, tuple[Severity, str, str]] = {
+    "non_finite": (
+        "error",
+        "{count} of {total} values are not finite.",
+        "Check the input and the model for overflow; half precision often is the cause.",
+    ),
+    "head_newly_initialized": (
+        "error",
+        "The weights {names} were not in the checkpoint and are random: this map explains noise.",
+        "Load a checkpoint that was trained for this task.",
+    ),
+    "cross_example": (
+        "error",
+        "The model's output for one input depends on the other inputs of the batch "
+        "(relative change {change:.2g}).",
+        "Explain one input at a time (budget=1), and look for normalization over the batch.",
+    ),
+    "evaluation_cap": (
+        "error",
+        "Stopped at {evaluations} evaluations with an error of {error:.2%} "
+        "(tolerance {tolerance:.2%}).",
+        "Raise max_evaluations, or accept a larger tolerance.",
+    ),
+    "gap_over_tolerance": (
+        "error",
+        "The attributions miss the score difference that they should sum to by {gap:.2%} "
+        "(tolerance {tolerance:.2%}).",
+        "Use the adaptive rule (leave steps unset), or more steps.",
+    ),
+    "error_over_tolerance": (
+        "error",
+        "The estimated error is {error:.2%} of the map (tolerance {tolerance:.2%}).",
+        "Raise max_evaluations, or leave steps unset so that the rule adapts.",
+    ),
+    "training_mode": (
+        "warning",
+        "The model was in training mode; it was run in evaluation mode and put back.",
+        "Call model.eval() if that is how the model is used.",
+    ),
+    "saturated": (
+        "warning",
+        "The model is certain here (probability {probability:.4f}), so small changes of the "
+        "input hardly move the target.",
+        "Explain a log-odds or a contrast of two classes (target=('a', 'b')).",
+    ),
+    "flat": (
+        "warning",
+        "The target does not change with the input: every attribution is zero.",
+        "Check the target; there is nothing to explain here.",
+    ),
+    "input_equals_baseline": (
+        "warning",
+        "The input equals the baseline, so the path has no length and the map is zero.",
+        "Choose another baseline.",
+    ),
+    "confident_baseline": (
+        "warning",
+        "The model is confident on the baseline itself (probability {probability:.2f} for "
+        "{label}): attributions are relative to that.",
+        "Compare with another baseline before reading signs.",
+    ),
+    "unmasked_copy": (
+        "note",
+        "In one unmasked pass each residue is visible to its own prediction, so the map partly "
+        "shows residues copying themselves.",
+        "target='likelihood:context' masks each residue in turn; it costs one pass per residue.",
+    ),
+    "token_dropout": (
+        "note",
+        "This model rescales all embeddings by the share of masked tokens, so masking one unit "
+        "slightly moves the others.",
+        "Compare with a residue as fill (fill='A') or with integrated gradients.",
+    ),
+    "deletion_shifts": (
+        "note",
+        "Deleting a unit moves every later one to another position.",
+        "Compare with fill='mask'.",
+    ),
+    "reduced_precision": (
+        "note",
+        "The model computes in {dtype}; sums were accumulated in float32.",
+        "Load the model with dtype='float32' for finer maps.",
+    ),
+    "out_of_memory": (
+        "note",
+        "Memory ran out at {rows} rows; the batch was halved to {halved} and the work redone.",
+        "Give a smaller budget to avoid the detour.",
+    ),
+    "over_budget": (
+        "warning",
+        "A single row needs about {needed:,} bytes, more than the budget of {budget:,}; rows were "
+        "run one at a time.",
+        "Raise budget, or shorten the input.",
+    ),
+    "demonstration_model": (
+        "note",
+        "{model} is a small demonstration model; its maps say how the tool works, not how biology "
+        "or language does.",
+        "Load a full-size checkpoint by name for real questions.",
+    ),
+    "truncated": (
+        "warning",
+        "The input was cut to the model's {limit} tokens; {lost} were not seen.",
+        "Shorten the input.",
+    ),
+    "unknown_units": (
+        "note",
+        "{count} unit(s) are unknown to the model ({names}) and were read as unknown.",
+        "Check the input for other alphabets.",
+    ),
+    "gradient_is_local": (
+        "note",
+        "A gradient is the slope at this very input; it says nothing of larger changes and has no "
+        "scale of its own.",
+        "Use integrated_gradients for contributions that add up to the score.",
+    ),
+    "wide_occlusion": (
+        "note",
+        "Windows cover {share:.0%} of the units, so neighbors share one value.",
+        "Use a smaller window.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason for doubt.
+
+    Parameters
+    ----------
+    code : str
+        A key of `CATALOG`.
+    severity : {"error", "warning", "note"}
+        An error means that the map should not be used as it is.
+    sentence, remedy : str
+        What was found, and what the reader can do about it.
+    facts : mapping
+        The numbers in the sentence, as data.
+    """
+
+    code: str
+    severity: Severity
+    sentence: str
+    remedy: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as plain JSON data."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "sentence": self.sentence,
+            "remedy": self.remedy,
+            "facts": dict(self.facts),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Finding:
+        """Rebuild a finding from `to_dict`."""
+        return cls(**data)
+
+
+def finding(code: str, **facts: Any) -> Finding:
+    """Make the finding `code`, its sentence filled with `facts`.
+
+    Examples
+    --------
+    >>> finding("training_mode").severity
+    'warning'
+    """
+    severity, sentence, remedy = CATALOG[code]
+    return Finding(code, severity, sentence.format(**facts), remedy, facts)
+
+
+class Health:
+    """Findings, the worst first, each code once.
+
+    Examples
+    --------
+    >>> health = Health([finding("token_dropout"), finding("training_mode")])
+    >>> [f.code for f in health]
+    ['training_mode', 'token_dropout']
+    >>> health.ok
+    True
+    """
+
+    __slots__ = ("findings",)
+
+    def __init__(self, findings: Iterable[Finding] = ()) -> None:
+        unique: dict[str, Finding] = {}
+        for item in findings:
+            unique.setdefault(item.code, item)
+        ranked = sorted(unique.values(), key=lambda f: _ORDER[f.severity])
+        self.findings: tuple[Finding, ...] = tuple(ranked)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Health) and self.findings == other.findings
+
+    def __hash__(self) -> int:
+        return hash(tuple(f.code for f in self.findings))
+
+    def __contains__(self, code: object) -> bool:
+        return any(f.code == code for f in self.findings)
+
+    def __repr__(self) -> str:
+        if not self.findings:
+            return "Health(nothing found)"
+        return "Health(" + ", ".join(f"{f.severity}: {f.code}" for f in self.findings) + ")"
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings of severity "error"."""
+        return tuple(f for f in self.findings if f.severity == "error")
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error (warnings and notes may be there)."""
+        return not self.errors
+
+    def worst(self, count: int = 3) -> tuple[Finding, ...]:
+        """Return at most `count` findings, the worst first: what is shown to a reader."""
+        return self.findings[:count]

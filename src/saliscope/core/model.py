@@ -1,0 +1,180 @@
+"""What the engine needs of a model, and nothing more.
+
+An adapter turns something that a user has (a module, a checkpoint, a function) into a `Model`.
+It says what it `offers`; a method says what it `needs`; the difference is the text of a refusal.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from saliscope.core.ask import Fold
+from saliscope.core.health import Finding
+from saliscope.core.perturbation import Baseline, Perturbation
+from saliscope.core.target import BoundTarget
+from saliscope.core.units import FloatArray, Units
+
+__all__ = ["Model", "Pass", "Piece", "Reader", "Sample"]
+
+_COUNTER = itertools.count()
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """An input, ready for a model.
+
+    Parameters
+    ----------
+    name : str
+        What results call it: the record's name, or the start of the input.
+    text : str
+        The input as a person reads it; empty for tensors.
+    units : Units
+    value : object
+        The input in its differentiable space without the batch axis; None where the model makes
+        it itself (the output of an embedding).
+    context : mapping
+        What else the adapter needs: token ids, positions of units on the model's axis.
+    key : hashable
+        Equal for inputs with equal content. Inputs without a natural key get a unique one.
+    findings : tuple of Finding
+        What was noticed while preparing it.
+    """
+
+    name: str
+    text: str
+    units: Units
+    value: Any = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    key: Hashable = field(default_factory=lambda: ("unique", next(_COUNTER)))
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Number of units, by which inputs are sorted into batches."""
+        return self.units.size
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Rows of one perturbation of one sample, seen in one view, as part of a batch.
+
+    `view` holds the positions that the target wants masked (usually none).
+    """
+
+    sample: Sample
+    perturbation: Perturbation
+    rows: npt.NDArray[np.int64]
+    view: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Somebody who wants a target read off some rows of a batch.
+
+    Parameters
+    ----------
+    target : BoundTarget
+    view : int
+        Number of the view that these rows show; only its terms are read.
+    rows : numpy.ndarray of int
+        Rows of the batch.
+    piece : int
+        The piece that the rows belong to (always, when gradients are wanted).
+    fold : Fold, optional
+        Wanted reduction of the gradients; `fold.rows` already cut to these rows.
+    """
+
+    target: BoundTarget
+    view: int
+    rows: npt.NDArray[np.int64]
+    piece: int
+    fold: Fold | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """What one reader gets.
+
+    Parameters
+    ----------
+    values, probabilities : numpy.ndarray, shape (rows, targets)
+        Probabilities are NaN where the target has none.
+    gradients : numpy.ndarray, shape (rows or sums, targets, *units), optional
+    """
+
+    values: FloatArray
+    probabilities: FloatArray
+    gradients: FloatArray | None = None
+
+
+class Model(Protocol):
+    """A model behind an adapter."""
+
+    name: str
+    modality: str
+    offers: frozenset[str]
+    labels: tuple[str, ...] | None
+    heads: frozenset[str]
+
+    @property
+    def identity(self) -> object:
+        """The object whose life bounds what is remembered about the model's speed."""
+        ...
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was noticed when the model was loaded."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Threads that a pass uses."""
+        ...
+
+    def prepare(self, raw: object, *, name: str | None = None) -> Sequence[Sample]:
+        """Turn one raw input into samples (several only for a tensor with an example axis)."""
+        ...
+
+    def baseline(self, sample: Sample, given: object) -> Baseline:
+        """Return what stands in place of units; `given` None is the modality's default."""
+        ...
+
+    def fill(self, sample: Sample, given: object) -> Baseline:
+        """Return what stands in place of a masked unit; `given` None is the default."""
+        ...
+
+    def token_id(self, text: str) -> int:
+        """Return the output index of a token or residue."""
+        ...
+
+    def row_key(
+        self, sample: Sample, perturbation: Perturbation, row: int, view: tuple[int, ...]
+    ) -> Hashable | None:
+        """Return a key equal for rows that give the model equal inputs, or None if unknown."""
+        ...
+
+    def pack_key(self, sample: Sample, perturbation: Perturbation) -> Hashable:
+        """Return a key equal for rows that can share a batch."""
+        ...
+
+    def quiet(self, seed: int) -> AbstractContextManager[None]:
+        """Enter evaluation mode without side effects, and restore everything on leaving."""
+        ...
+
+    def run(
+        self, pieces: Sequence[Piece], readers: Sequence[Reader], *, account: bool = False
+    ) -> tuple[list[Pass], int]:
+        """Run one batch; return what each reader gets, and with `account` the peak bytes."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what provenance should say of the model."""
+        ...

@@ -1,0 +1,122 @@
+"""Perturbation: one description for every way of moving an input.
+
+A perturbation has `rows`; each row gives every group of units a weight in [0, 1]: 1 keeps the
+input, 0 puts the fill in its place, anything between lies on the straight line (where the input
+space allows it). A path is one group with many weights; occlusion and masking take one group away
+per row; a coalition is a row of zeros and ones. The adapter that realizes a perturbation is the
+only place that knows token ids, pixels or columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from saliscope.core.units import FloatArray, Grouping, Units
+
+__all__ = ["DELETE", "Baseline", "Perturbation"]
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """What takes the place of a unit that is taken away.
+
+    Made by a model's adapter from what the user gives (`baseline=` or `fill=`).
+
+    Parameters
+    ----------
+    name : str
+        How the result calls it: "zero", "mask", "A", "delete", "given".
+    value : object
+        The baseline in the differentiable space, as the adapter keeps it; None if there is none.
+    ids : object
+        The baseline as the adapter's discrete input (token ids); None if there is none.
+    """
+
+    name: str
+    value: object = None
+    ids: object = None
+
+    @property
+    def deletes(self) -> bool:
+        """Whether units are removed, so that the input becomes shorter."""
+        return self.name == "delete"
+
+
+DELETE = Baseline("delete")
+
+
+@dataclass(frozen=True, eq=False)
+class Perturbation:
+    """Rows of weights over groups of units.
+
+    Parameters
+    ----------
+    grouping : Grouping
+        Which units move together.
+    weights : numpy.ndarray, shape (rows, groups), optional
+        Weight of each group in each row.
+    removed : numpy.ndarray of int, shape (rows,), optional
+        In place of `weights`: the one group that each row takes away (-1: none). Keeps n rows over
+        n groups at n numbers.
+    fill : Baseline, optional
+        What takes the place of weight 0. None where every weight is 1.
+
+    Examples
+    --------
+    >>> units = Units(("position",), (4,), "element")
+    >>> Perturbation.path(units, [0.0, 0.5, 1.0], Baseline("zero")).rows
+    3
+    >>> Perturbation.without_each(units.each(), Baseline("zero")).row(2).tolist()
+    [1.0, 1.0, 0.0, 1.0]
+    """
+
+    grouping: Grouping
+    weights: FloatArray | None = None
+    removed: npt.NDArray[np.int64] | None = None
+    fill: Baseline | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of perturbed inputs."""
+        chosen = self.weights if self.weights is not None else self.removed
+        assert chosen is not None
+        return len(chosen)
+
+    def row(self, index: int) -> FloatArray:
+        """Return the weights of one row, shape (groups,)."""
+        if self.weights is not None:
+            return self.weights[index]
+        assert self.removed is not None
+        weights = np.ones(self.grouping.count)
+        if self.removed[index] >= 0:
+            weights[self.removed[index]] = 0.0
+        return weights
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether every row is the input itself."""
+        if self.fill is None:
+            return True
+        if self.weights is not None:
+            return bool((self.weights == 1).all())
+        assert self.removed is not None
+        return bool((self.removed < 0).all())
+
+    @classmethod
+    def identity(cls, units: Units) -> Perturbation:
+        """Return one row: the input as it is."""
+        return cls(units.whole(), weights=np.ones((1, 1)))
+
+    @classmethod
+    def path(cls, units: Units, alphas: Sequence[float] | FloatArray, fill: Baseline) -> Perturbation:
+        """Return points on the straight line from `fill` (0) to the input (1)."""
+        return cls(units.whole(), weights=np.asarray(alphas, dtype=np.float64)[:, None], fill=fill)
+
+    @classmethod
+    def without_each(cls, grouping: Grouping, fill: Baseline) -> Perturbation:
+        """Return one row per group, each with that group taken away."""
+        return cls(grouping, removed=np.arange(grouping.count), fill=fill)

@@ -1,0 +1,232 @@
+"""Units: what an attribution is given to, and how units are grouped.
+
+`Units` names the axes of an input (one value per unit): residues, tokens, pixels, columns or the
+plain elements of a tensor. A `Grouping` says which units move together: a partition (words over
+tokens, residues over windows of a protein) or a list of boxes that may overlap (occlusion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from saliscope.core.errors import OptionError
+
+__all__ = ["Box", "FloatArray", "Grouping", "Units"]
+
+FloatArray = npt.NDArray[np.float64]
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """Units that are moved together.
+
+    Exactly one of `labels` and `boxes` is given.
+
+    Parameters
+    ----------
+    kind : str
+        What a group is: "word", "token", "residue", "window", "all", ...
+    labels : numpy.ndarray of int, optional
+        Group number of every unit, in the shape of the units; -1 means never touched.
+    boxes : sequence of tuple of slice, optional
+        One box per group; boxes may overlap.
+    names : sequence of str, optional
+        One name per group.
+
+    Examples
+    --------
+    >>> words = Grouping("word", labels=np.array([-1, 0, 0, 1]), names=("good", "film"))
+    >>> words.count, words.members(0).tolist()
+    (2, [False, True, True, False])
+    """
+
+    kind: str
+    labels: npt.NDArray[np.int64] | None = None
+    boxes: tuple[Box, ...] | None = None
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.labels is None) == (self.boxes is None):
+            msg = "a grouping has either labels or boxes"
+            raise OptionError(msg)
+        if self.names and len(self.names) != self.count:
+            msg = f"{len(self.names)} names were given for {self.count} groups; give one per group"
+            raise OptionError(msg)
+
+    @cached_property
+    def count(self) -> int:
+        """Number of groups."""
+        if self.boxes is not None:
+            return len(self.boxes)
+        assert self.labels is not None
+        return int(self.labels.max(initial=-1)) + 1
+
+    def members(self, group: int) -> npt.NDArray[np.bool_]:
+        """Return the mask of the units in `group` (for a partition)."""
+        assert self.labels is not None
+        return self.labels == group
+
+    def spread(self, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+        """Return the mean over the groups that cover each unit; units in none get zero.
+
+        Parameters
+        ----------
+        values : numpy.ndarray, shape (targets, groups)
+        shape : tuple of int
+            Shape of the units.
+
+        Returns
+        -------
+        numpy.ndarray, shape (targets, *shape)
+        """
+        if self.labels is not None:
+            padded = np.concatenate([values, np.zeros((len(values), 1))], axis=1)
+            return padded[:, self.labels]
+        assert self.boxes is not None
+        total = np.zeros((len(values), *shape))
+        covered = np.zeros(shape)
+        for group, box in enumerate(self.boxes):
+            total[(slice(None), *box)] += values[:, group].reshape(-1, *(1 for _ in shape))
+            covered[box] += 1
+        mean: FloatArray = total / np.maximum(covered, 1)
+        return mean
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The axes of an input: one attribution value per unit.
+
+    Parameters
+    ----------
+    dims : tuple of str
+        Names of the axes: ("position",) or ("y", "x").
+    shape : tuple of int
+        Number of units along each axis, specials included.
+    kind : str
+        What a unit is: "residue", "token", "word", "pixel", "column" or "element".
+    coords : mapping of str to (dim, values)
+        Labels along an axis: residue letters, token texts, character offsets.
+    keep : numpy.ndarray of bool, optional
+        False for special tokens and padding along a single axis: they are never perturbed, and
+        they do not appear in results.
+    groupings : mapping of str to Grouping
+        The groupings that an adapter knows: "word" over tokens, ...
+    """
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    kind: str
+    coords: Mapping[str, tuple[str, Sequence[object]]] = field(default_factory=dict)
+    keep: npt.NDArray[np.bool_] | None = None
+    groupings: Mapping[str, Grouping] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Number of units, specials included."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @cached_property
+    def kept(self) -> npt.NDArray[np.int64]:
+        """Indices along the single axis of the units that results show."""
+        if self.keep is None:
+            return np.arange(self.shape[0], dtype=np.int64)
+        return np.flatnonzero(self.keep)
+
+    def whole(self) -> Grouping:
+        """Return the grouping that moves every kept unit together."""
+        labels = np.zeros(self.shape, dtype=np.int64)
+        if self.keep is not None:
+            labels[~self.keep] = -1
+        return Grouping("all", labels=labels)
+
+    def each(self) -> Grouping:
+        """Return the grouping in which every kept unit is its own group."""
+        labels = np.full(self.shape, -1, dtype=np.int64)
+        if self.keep is None:
+            labels = np.arange(self.size, dtype=np.int64).reshape(self.shape)
+        else:
+            labels[self.kept] = np.arange(len(self.kept))
+        return Grouping(self.kind, labels=labels)
+
+    def group(self, by: str | Sequence[int] | npt.NDArray[np.int64] | None) -> Grouping:
+        """Return a grouping by its name, or made of one label per kept unit.
+
+        Parameters
+        ----------
+        by : str or sequence of int or None
+            A name ("word"), the kind of the units themselves, None for the same, or one group
+            number per kept unit (-1: never touched).
+        """
+        if by is None or (isinstance(by, str) and by == self.kind):
+            return self.each()
+        if isinstance(by, str):
+            found = self.groupings.get(by)
+            if found is None:
+                known = ", ".join([self.kind, *self.groupings])
+                msg = f"groups={by!r} does not exist for this input; it has: {known}"
+                raise OptionError(msg)
+            return found
+        labels = np.asarray(by)
+        expected = (len(self.kept),) if self.keep is not None else self.shape
+        if labels.shape != expected or not np.issubdtype(labels.dtype, np.integer):
+            msg = (
+                f"groups has shape {labels.shape} of {labels.dtype}; "
+                f"give one whole number per unit, shape {expected}"
+            )
+            raise OptionError(msg)
+        used = np.unique(labels[labels >= 0])
+        if labels.min(initial=0) < -1 or not len(used):
+            msg = "groups: use -1 for units that are never touched and 0, 1, ... for groups"
+            raise OptionError(msg)
+        ranked = np.where(labels >= 0, np.searchsorted(used, labels), -1).astype(np.int64)
+        if self.keep is not None:
+            full = np.full(self.shape, -1, dtype=np.int64)
+            full[self.kept] = ranked
+            ranked = full
+        return Grouping("group", labels=ranked, names=tuple(str(u) for u in used))
+
+    def boxes(self, window: Sequence[int], stride: Sequence[int]) -> Grouping:
+        """Return sliding boxes over the kept units; the last box is flush with the end.
+
+        Parameters
+        ----------
+        window, stride : sequence of int
+            Extent and step along each axis.
+        """
+        first = int(self.kept[0]) if self.keep is not None and len(self.kept) else 0
+        extents = (len(self.kept),) if self.keep is not None else self.shape
+        starts: list[list[int]] = []
+        for extent, size, step in zip(extents, window, stride, strict=True):
+            last = extent - size
+            axis = list(range(0, last + 1, step))
+            if axis[-1] != last:
+                axis.append(last)
+            starts.append([first + s for s in axis])
+        mesh = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, len(extents))
+        boxes = tuple(
+            tuple(slice(int(s), int(s) + size) for s, size in zip(corner, window, strict=True))
+            for corner in mesh
+        )
+        return Grouping("window", boxes=boxes)
+
+    def grouped(self, grouping: Grouping) -> Units:
+        """Return units with one unit per group, for results that are given per group."""
+        assert grouping.labels is not None
+        names = grouping.names or tuple(str(i) for i in range(grouping.count))
+        coords: dict[str, tuple[str, Sequence[object]]] = {grouping.kind: ("position", names)}
+        for name, pick in (("start", "first"), ("end", "last")):
+            if name in self.coords:
+                along = np.asarray(self.coords[name][1])
+                found = []
+                for group in range(grouping.count):
+                    where = np.flatnonzero(grouping.members(group))
+                    found.append(int(along[where[0] if pick == "first" else where[-1]]))
+                coords[name] = ("position", found)
+        coords["position"] = ("position", list(range(1, grouping.count + 1)))
+        return Units(("position",), (grouping.count,), grouping.kind, coords)

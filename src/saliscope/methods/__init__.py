@@ -1,0 +1,1 @@
+"""Attribution methods: one module each, discovered by `saliscope.core.registry`."""

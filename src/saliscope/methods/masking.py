@@ -1,0 +1,69 @@
+"""Masking: leave one unit or group out, and see what the target loses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from saliscope.core.ask import Ask, Estimate, Options, Question, Steps
+from saliscope.core.health import finding
+from saliscope.core.perturbation import Perturbation
+from saliscope.core.registry import method, option
+
+__all__ = ["Masking", "masking"]
+
+
+@dataclass(frozen=True)
+class Masking(Options):
+    """Options of `masking`."""
+
+    groups: str | Sequence[int] | None = option(
+        None,
+        "what is masked together: 'word', 'token', 'residue', or one group number per unit "
+        "(default: words of a text, single residues of a protein, single elements of a tensor)",
+    )
+
+
+@method(
+    "masking",
+    options=Masking,
+    needs={"values"},
+    summary="Fall of the target when one word, token, residue or group is masked or deleted.",
+    cost="1 forward pass per group, and 1",
+    use="text and sequences: the plain question of what happens without this word",
+    misuse="where two units say the same (masking one changes nothing), and where the masked input "
+    "is unlike anything the model was trained on",
+    source="Li, Monroe & Jurafsky 2016, arXiv:1612.08220, equation 1 (erasure)",
+    equation=r"a_g = f(x) - f(x_{g \leftarrow fill})",
+    removes=True,
+    aliases=("leave_one_out", "loo", "erasure", "feature_ablation", "ablation"),
+)
+def masking(question: Question, options: Masking) -> Steps:
+    """Ask for the target with each group masked.
+
+    Beside the values, `probability_drop` holds the fall in probability where the target has one.
+    """
+    units, fill = question.units, question.baseline
+    by = options.groups
+    if by is None and "word" in units.groupings:
+        by = "word"
+    grouping = units.group(by)
+    whole = yield Ask(Perturbation.identity(units))
+    masked = yield Ask(Perturbation.without_each(grouping, fill))
+    own = grouping.kind == units.kind
+    shown = None if own else units.grouped(grouping)
+
+    def lay(drop: np.ndarray) -> np.ndarray:
+        return grouping.spread(drop.T, units.shape) if own else drop.T
+
+    extra = {}
+    lost = whole.probabilities - masked.probabilities
+    if np.isfinite(whole.probabilities).all():
+        extra["probability_drop"] = lay(lost)
+    found = (finding("deletion_shifts"),) if fill.deletes else ()
+    return Estimate(
+        lay(whole.values - masked.values), whole.values[0], extra=extra, units=shown,
+        findings=found, notes={"groups": grouping.count, "by": grouping.kind, "fill": fill.name},
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Adapters: what turns a user's model into a `saliscope.core.model.Model`."""

@@ -1,0 +1,86 @@
+"""Peak bytes of what a pass allocates, counted on any device.
+
+On CUDA the allocator knows. Elsewhere every tensor storage that appears while the mode is on is
+counted until it is freed, in the forward pass and in the backward pass (which runs in the same
+thread on a CPU).
+"""
+
+from __future__ import annotations
+
+import weakref
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+__all__ = ["PeakBytes"]
+
+
+class PeakBytes(TorchDispatchMode):
+    """Count live bytes of storages made inside the context; `peak` is the largest sum.
+
+    Examples
+    --------
+    >>> with PeakBytes(torch.device("cpu")) as bytes_:
+    ...     x = torch.zeros(1000)
+    ...     del x
+    ...     y = torch.ones(500)
+    >>> bytes_.peak
+    4000
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+        self.live = self.peak = 0
+        self._known: dict[int, weakref.ref[Any]] = {}
+
+    def __enter__(self) -> Self:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+            torch.cuda.reset_peak_memory_stats(self.device)
+            self.live = torch.cuda.memory_allocated(self.device)
+            return self
+        super().__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+            self.peak = torch.cuda.max_memory_allocated(self.device) - self.live
+            return
+        super().__exit__(kind, error, trace)
+
+    def _track(self, tensor: torch.Tensor) -> None:
+        storage = tensor.untyped_storage()
+        size, place = storage.nbytes(), storage.data_ptr()
+        if size == 0 or place in self._known:
+            return
+
+        def freed(_: object) -> None:
+            self.live -= size
+            self._known.pop(place, None)
+
+        self._known[place] = weakref.ref(storage, freed)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operation and count the storages of its results."""
+        kwargs = kwargs or {}
+        before = {
+            leaf.untyped_storage().data_ptr()
+            for leaf in tree_leaves((args, kwargs))
+            if isinstance(leaf, torch.Tensor)
+        }
+        out = func(*args, **kwargs)
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, torch.Tensor) and leaf.untyped_storage().data_ptr() not in before:
+                self._track(leaf)
+        return out

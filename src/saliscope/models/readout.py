@@ -1,0 +1,88 @@
+"""Reading a bound target off the outputs of a torch model."""
+
+from __future__ import annotations
+
+import torch
+
+from saliscope.core.errors import OptionError
+from saliscope.core.target import BoundTarget
+
+__all__ = ["accumulating", "read", "scaled"]
+
+
+def accumulating(dtype: torch.dtype) -> torch.dtype:
+    """Return the type in which sums over values of `dtype` are taken: at least float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def scaled(output: torch.Tensor, scale: str) -> torch.Tensor:
+    """Transform the last axis of an output to a scale."""
+    if scale in {"raw", "logit"}:
+        return output
+    if scale == "prob":
+        return output.softmax(-1)
+    log_prob = output.log_softmax(-1)
+    if scale == "log_prob":
+        return log_prob
+    return log_prob - torch.log1p(-log_prob.exp().clamp(max=1 - torch.finfo(output.dtype).eps))
+
+
+def _pick(
+    output: torch.Tensor, target: BoundTarget, terms: torch.Tensor, scale: str
+) -> torch.Tensor:
+    """Return the scaled output at `terms`, shape (rows, terms)."""
+    index = torch.from_numpy(target.index).to(output.device)[terms]
+    if target.head == "tokens":
+        position = torch.from_numpy(target.position).to(output.device)[terms]
+        places, back = torch.unique(position, return_inverse=True)
+        return scaled(output[:, places], scale)[:, back, index]
+    return scaled(output, scale)[:, index]
+
+
+def read(
+    outputs: dict[str, torch.Tensor], target: BoundTarget, view: int
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Read a target off the rows of an output.
+
+    Parameters
+    ----------
+    outputs : dict of str to torch.Tensor
+        Heads; each with rows first. "call" holds the model's own output object.
+    target : BoundTarget
+    view : int
+        Only terms of this view are read.
+
+    Returns
+    -------
+    values : torch.Tensor, shape (rows, targets)
+        In at least float32.
+    probabilities : torch.Tensor or None
+        Same shape; None where the target has none.
+    """
+    if target.call is not None:
+        values = target.call(outputs["call"])
+        if not isinstance(values, torch.Tensor) or values.ndim not in {1, 2}:
+            msg = (
+                f"the target function returned {type(values).__name__}"
+                f"{tuple(getattr(values, 'shape', ()))}; return a tensor (rows,) or (rows, targets)"
+            )
+            raise OptionError(msg)
+        values = values if values.ndim == 2 else values[:, None]
+        if values.shape[1] != target.count:
+            msg = (
+                f"the target function returned {values.shape[1]} numbers a row, and "
+                f"{target.count} name(s) were given; use Call(function, names=(...))"
+            )
+            raise OptionError(msg)
+        return values.to(accumulating(values.dtype)), None
+    output = outputs[target.head]
+    output = output.to(accumulating(output.dtype))
+    terms = torch.from_numpy(target.view == view).to(output.device).nonzero()[:, 0]
+    picked = _pick(output, target, terms, target.scale)
+    weight = torch.from_numpy(target.weight).to(picked)[terms]
+    owner = torch.from_numpy(target.owner).to(output.device)[terms]
+    values = picked.new_zeros(len(picked), target.count).index_add(1, owner, picked * weight)
+    if not target.has_probability:
+        return values, None
+    with torch.no_grad():
+        return values, _pick(output.detach(), target, terms, "prob")

@@ -1,0 +1,218 @@
+"""Any `torch.nn.Module` on tensors: every element of the input is a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from saliscope.core.errors import InputError, ModelError, OptionError
+from saliscope.core.model import Piece, Sample
+from saliscope.core.perturbation import Baseline
+from saliscope.core.units import Units
+from saliscope.models.torch_model import Batch, TorchModel
+
+__all__ = ["TensorModel"]
+
+_MOST_CLASSES = 100_000
+
+
+class TensorModel(TorchModel):
+    """A module that takes one tensor with a leading example axis.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    name : str
+    """
+
+    modality = "tensor"
+
+    def __init__(self, module: nn.Module, name: str) -> None:
+        super().__init__(module, name)
+        self._shape: tuple[int, ...] | None = None
+
+    # -- inputs --------------------------------------------------------------------------------
+
+    def prepare(self, raw: object, *, name: str | None = None) -> Sequence[Sample]:
+        """Split a tensor along its example axis.
+
+        Raises
+        ------
+        InputError
+            Not a tensor, whole numbers, no example, numbers that are not finite.
+        """
+        tensor = self._checked(raw, name or "input")
+        self._probe(tensor[:1])
+        assert self._shape is not None
+        dims = tuple(f"dim_{i}" for i in range(1, tensor.ndim))
+        shape = tuple(tensor.shape[1:])
+        if not dims:
+            dims, shape = ("element",), (1,)
+        units = Units(dims, shape, "element")
+        return [
+            Sample(
+                f"{name or 'example'} {i}" if len(tensor) > 1 else name or "example 0",
+                "", units, tensor[i], {"output_shape": self._shape, "scalar": tensor.ndim == 1},
+            )
+            for i in range(len(tensor))
+        ]  # fmt: skip
+
+    def _checked(self, raw: object, name: str) -> torch.Tensor:
+        if isinstance(raw, np.ndarray):
+            raw = torch.from_numpy(raw)
+        if not isinstance(raw, torch.Tensor):
+            msg = f"{name}: a module on tensors takes a torch.Tensor, not {type(raw).__name__}"
+            raise InputError(msg)
+        if not raw.is_floating_point():
+            msg = (
+                f"{name}: is a tensor of {str(raw.dtype).removeprefix('torch.')}, which has no "
+                "gradients; convert it with .float(), or load the model with its tokenizer"
+            )
+            raise InputError(msg)
+        if raw.ndim == 0 or raw.numel() == 0:
+            msg = f"{name}: has shape {tuple(raw.shape)}; give a leading example axis with examples"
+            raise InputError(msg)
+        bad = (~torch.isfinite(raw)).nonzero()
+        if len(bad):
+            msg = (
+                f"{name}: {len(bad)} of {raw.numel()} numbers are not finite, the first at index "
+                f"{tuple(bad[0].tolist())}; remove or impute them"
+            )
+            raise InputError(msg)
+        return raw.detach().to(self.device, self.dtype or raw.dtype)
+
+    def _probe(self, one: torch.Tensor) -> None:
+        """See what one example gives: the shape and kind of the output."""
+        with self.quiet(0), torch.no_grad():
+            try:
+                output = _main_output(self.module(one))
+            except (RuntimeError, TypeError, ValueError, IndexError) as error:
+                reason = (str(error).splitlines() or [""])[0]
+                msg = (
+                    f"the model does not take an input of shape {tuple(one.shape)}: {reason}; "
+                    "check the number of dimensions (the first is the example)"
+                )
+                raise InputError(msg) from error
+        if output is None or output.ndim == 0 or len(output) != 1:
+            shape = None if output is None else tuple(output.shape)
+            msg = (
+                f"the model returned {shape} for one example; its output must be a tensor that "
+                "leads with the example axis (or an object with .logits)"
+            )
+            raise ModelError(msg)
+        self._shape = tuple(output.shape[1:])
+        width = self._shape[0] if len(self._shape) == 1 else 0
+        if 1 < width <= _MOST_CLASSES:
+            self.heads = frozenset({"classes", "raw"})
+            self.labels = self.labels or tuple(str(i) for i in range(width))
+        elif len(self._shape) == 0 or self._shape == (1,):
+            self.heads = frozenset({"classes", "raw"})
+            self.labels = ("output",)
+        else:
+            self.heads = frozenset({"raw"})
+
+    def baseline(self, sample: Sample, given: object) -> Baseline:
+        """Return zeros by default, or a number, or a tensor in the shape of the input."""
+        value: torch.Tensor = sample.value
+        if given is None or (isinstance(given, str) and given in {"zero", "zeros"}):
+            return Baseline("zero", torch.zeros_like(value))
+        if isinstance(given, str):
+            msg = f"baseline {given!r} is not one of a tensor: 'zero', a number, or a tensor"
+            raise OptionError(msg)
+        array = torch.as_tensor(given, dtype=value.dtype, device=value.device)  # type: ignore[arg-type]
+        if array.ndim and array.shape != value.shape and tuple(array.shape) != (1, *value.shape):
+            msg = (
+                f"the baseline has shape {tuple(array.shape)}; give a number or a tensor of shape "
+                f"{tuple(value.shape)}"
+            )
+            raise OptionError(msg)
+        if not torch.isfinite(array).all():
+            msg = "the baseline has numbers that are not finite"
+            raise OptionError(msg)
+        return Baseline("given", array.expand(value.shape) if array.ndim < 1 else array.reshape(value.shape))
+
+    # -- rows ----------------------------------------------------------------------------------
+
+    def realize(self, pieces: Sequence[Piece]) -> Batch:
+        """Move the rows of each piece: boxes are sliced in place, the rest is interpolated."""
+        starts = [0]
+        for piece in pieces:
+            starts.append(starts[-1] + len(piece.rows))
+        first: torch.Tensor = pieces[0].sample.value
+        rows = first.new_empty((starts[-1], *first.shape))
+        for piece, start in zip(pieces, starts, strict=False):
+            _realize(piece, rows[start : start + len(piece.rows)])
+        return Batch({}, rows, starts)
+
+    def forward(self, batch: Batch, *, gradients: bool) -> tuple[dict[str, Any], torch.Tensor | None]:
+        """Run the module on the realized tensor."""
+        leaf = batch.leaf
+        assert leaf is not None
+        leaf.requires_grad_(gradients)
+        # A view that is not a leaf lets modules with in-place first operations run.
+        whole = self.module(leaf.view_as(leaf) if gradients else leaf)
+        output = _main_output(whole)
+        if output is None or len(output) != len(leaf):
+            msg = f"the model returned no row per input ({len(leaf)} were given)"
+            raise ModelError(msg)
+        flat = output.reshape(len(leaf), -1)
+        return {"classes": flat, "raw": flat, "call": whole}, leaf
+
+    def difference(self, piece: Piece, times: str) -> torch.Tensor:
+        """Return the input or its distance from the fill."""
+        value: torch.Tensor = piece.sample.value
+        if times == "input":
+            return value
+        fill = piece.perturbation.fill
+        assert fill is not None
+        return value - _value(fill)
+
+
+def _value(fill: Baseline) -> torch.Tensor:
+    value = fill.value
+    assert isinstance(value, torch.Tensor)
+    return value
+
+
+def _realize(piece: Piece, out: torch.Tensor) -> None:
+    value: torch.Tensor = piece.sample.value
+    moved, grouping = piece.perturbation, piece.perturbation.grouping
+    if moved.fill is None or moved.is_identity:
+        out.copy_(value.expand_as(out))
+        return
+    fill = _value(moved.fill)
+    if grouping.boxes is not None and moved.removed is not None:
+        out.copy_(value.expand_as(out))
+        for place, row in enumerate(piece.rows):
+            group = int(moved.removed[row])
+            if group >= 0:
+                box = grouping.boxes[group]
+                if piece.sample.context["scalar"]:
+                    out[place] = fill
+                else:
+                    out[(place, *box)] = fill[box]
+        return
+    assert grouping.labels is not None
+    weights = np.stack([moved.row(int(row)) for row in piece.rows])
+    if grouping.count == 1 and bool((grouping.labels == 0).all()):
+        alpha = torch.from_numpy(weights[:, 0]).to(value).reshape(-1, *(1 for _ in value.shape))
+    else:
+        spread = np.concatenate([weights, np.ones((len(weights), 1))], axis=1)
+        alpha = torch.from_numpy(spread[:, grouping.labels]).to(value).reshape(out.shape)
+    # lerp is exact at both ends, which b + alpha * (x - b) is not.
+    torch.lerp(fill.expand_as(out), value.expand_as(out), alpha.expand_as(out), out=out)
+
+
+def _main_output(whole: object) -> torch.Tensor | None:
+    if isinstance(whole, torch.Tensor):
+        return whole
+    if isinstance(whole, Mapping) and isinstance(whole.get("logits"), torch.Tensor):
+        logits: torch.Tensor = whole["logits"]
+        return logits
+    if isinstance(whole, (tuple, list)) and whole and isinstance(whole[0], torch.Tensor):
+        return whole[0]
+    return None

@@ -1,0 +1,295 @@
+"""What every torch adapter shares: one forward, targets read off it, one summed backward each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from saliscope.core.errors import OptionError, nearest
+from saliscope.core.health import Finding, finding
+from saliscope.core.model import Pass, Piece, Reader, Sample
+from saliscope.core.perturbation import Baseline, Perturbation
+from saliscope.core.units import FloatArray
+from saliscope.models.memory import PeakBytes
+from saliscope.models.quiet import quiet
+from saliscope.models.readout import accumulating, read
+
+__all__ = ["Batch", "TorchModel", "as_device", "as_dtype", "fingerprint"]
+
+
+def as_device(device: str | torch.device | None) -> torch.device:
+    """Return a device; "auto" is CUDA where there is one, else the CPU."""
+    if device is None or device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        msg = f"device {str(device)!r} cannot be used here; use 'auto' or 'cpu'"
+        raise OptionError(msg) from error
+    return found
+
+
+def as_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    """Return a floating type by its name, or None to keep the model's own."""
+    if dtype is None or isinstance(dtype, torch.dtype):
+        return dtype
+    known = {n: getattr(torch, n) for n in ("float64", "float32", "bfloat16", "float16")}
+    if dtype not in known:
+        msg = f"dtype {dtype!r} does not exist: {nearest(dtype, known)}"
+        raise OptionError(msg)
+    return known[dtype]
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return a short hash of a module's parameters and buffers.
+
+    At most 4,096 evenly spaced numbers of each tensor are read, so that it is quick on large
+    models and changes with any retraining.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        flat = tensor.detach().reshape(-1)
+        step = max(1, flat.numel() // 4096)
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        part = flat[::step][:4097]
+        part = part.double() if part.is_floating_point() else part.long()
+        digest.update(part.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Rows ready for a forward pass.
+
+    Parameters
+    ----------
+    arguments : dict
+        Keyword arguments of the module ("" holds the positional input).
+    leaf : torch.Tensor or None
+        The differentiable input; None where the model makes it itself.
+    starts : list of int
+        First row of each piece, and the number of rows at the end.
+    """
+
+    arguments: dict[str, Any]
+    leaf: torch.Tensor | None
+    starts: list[int]
+
+
+class TorchModel:
+    """Base of the torch adapters; a subclass says how inputs are prepared and realized."""
+
+    modality = "tensor"
+    offers = frozenset({"values", "gradients"})
+    labels: tuple[str, ...] | None = None
+    heads: frozenset[str] = frozenset()
+
+    def __init__(self, module: nn.Module, name: str) -> None:
+        self.module = module
+        self.name = name
+        first = next(iter([*module.parameters(), *module.buffers()]), None)
+        self.device = first.device if first is not None else torch.device("cpu")
+        floating = next((p for p in module.parameters() if p.is_floating_point()), None)
+        self.dtype = floating.dtype if floating is not None else None
+        self._own_findings: tuple[Finding, ...] = ()
+        self._fingerprint: str | None = None
+
+    # -- what subclasses provide ---------------------------------------------------------------
+
+    def prepare(self, raw: object, *, name: str | None = None) -> Sequence[Sample]:
+        """Turn one raw input into samples."""
+        raise OptionError(f"{type(self).__name__} prepares no input")
+
+    def realize(self, pieces: Sequence[Piece]) -> Batch:
+        """Turn rows of perturbations into one batch."""
+        raise OptionError(f"{type(self).__name__} realizes no input")
+
+    def forward(self, batch: Batch, *, gradients: bool) -> tuple[dict[str, Any], torch.Tensor | None]:
+        """Run the module; return its heads and the tensor that gradients are taken at."""
+        raise OptionError(f"{type(self).__name__} has no forward pass")
+
+    def difference(self, piece: Piece, times: str) -> torch.Tensor:
+        """Return the input, or input minus fill, that gradients of a piece are multiplied by."""
+        raise OptionError(f"{type(self).__name__} has no input space")
+
+    # -- what they share -----------------------------------------------------------------------
+
+    @property
+    def identity(self) -> object:
+        """The module: what is remembered of batch sizes lives as long as it does."""
+        return self.module
+
+    @property
+    def threads(self) -> int:
+        """Threads of a pass."""
+        return torch.get_num_threads()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Training mode, reduced precision, and what loading noticed."""
+        found = list(self._own_findings)
+        if any(part.training for part in self.module.modules()):
+            found.append(finding("training_mode"))
+        if self.dtype in {torch.float16, torch.bfloat16}:
+            found.append(finding("reduced_precision", dtype=str(self.dtype).removeprefix("torch.")))
+        return tuple(found)
+
+    def quiet(self, seed: int) -> AbstractContextManager[None]:
+        """Run without side effects; see `saliscope.models.quiet`."""
+        return quiet(self.module, seed)
+
+    def baseline(self, sample: Sample, given: object) -> Baseline:
+        """Return what stands in place of units."""
+        raise OptionError(f"{type(self).__name__} has no baseline")
+
+    def fill(self, sample: Sample, given: object) -> Baseline:
+        """Return what stands in place of masked units."""
+        return self.baseline(sample, given)
+
+    def token_id(self, text: str) -> int:
+        """Return the output index of a token; this model has none."""
+        msg = f"{self.name} has no output over tokens"
+        raise OptionError(msg)
+
+    def row_key(
+        self, sample: Sample, perturbation: Perturbation, row: int, view: tuple[int, ...]
+    ) -> Hashable | None:
+        """Return a key for the unperturbed input; other rows are taken as unique."""
+        return (sample.key, "input", view) if perturbation.is_identity else None
+
+    def pack_key(self, sample: Sample, perturbation: Perturbation) -> Hashable:
+        """Inputs of one shape share a batch."""
+        return sample.units.shape
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what provenance says of the model."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(self.module)
+        return {
+            "name": self.name,
+            "class": type(self.module).__name__,
+            "modality": self.modality,
+            "parameters": sum(p.numel() for p in self.module.parameters()),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "device": str(self.device),
+            "weights": self._fingerprint,
+        }
+
+    def run(
+        self, pieces: Sequence[Piece], readers: Sequence[Reader], *, account: bool = False
+    ) -> tuple[list[Pass], int]:
+        """Run one batch; see `saliscope.core.model.Model.run`."""
+        counter = PeakBytes(self.device) if account else None
+        with counter if counter is not None else nullcontext():
+            passes = self._run(pieces, readers)
+        return passes, counter.peak if counter is not None else 0
+
+    def _run(self, pieces: Sequence[Piece], readers: Sequence[Reader]) -> list[Pass]:
+        gradients = any(reader.fold is not None for reader in readers)
+        batch = self.realize(pieces)
+        with torch.enable_grad() if gradients else torch.no_grad():
+            outputs, leaf = self.forward(batch, gradients=gradients)
+            read_off = []
+            for reader in readers:
+                rows = torch.from_numpy(reader.rows).to(self.device)
+                heads = _rows_of(outputs, rows, batch.starts[-1])
+                read_off.append(read(heads, reader.target, reader.view))
+        values = [_numpy(v) for v, _ in read_off]
+        probabilities = [
+            _numpy(p) if p is not None else np.full_like(values[i], np.nan)
+            for i, (_, p) in enumerate(read_off)
+        ]
+        folded: list[FloatArray | None] = [None] * len(readers)
+        if gradients:
+            assert leaf is not None
+            folded = self._backward(pieces, readers, batch, leaf, [v for v, _ in read_off])
+        return [Pass(*three) for three in zip(values, probabilities, folded, strict=True)]
+
+    def _backward(
+        self, pieces: Sequence[Piece], readers: Sequence[Reader], batch: Batch,
+        leaf: torch.Tensor, values: Sequence[torch.Tensor],
+    ) -> list[FloatArray | None]:  # fmt: skip
+        """One backward pass per target, of the sum over all rows; each piece folds its part."""
+        parts: list[list[FloatArray]] = [[] for _ in readers]
+        targets = max(v.shape[1] for v in values)
+        for number in range(targets):
+            total = torch.stack([v[:, number].sum() for v in values if number < v.shape[1]]).sum()
+            gradient = None
+            if total.requires_grad:
+                (gradient,) = torch.autograd.grad(
+                    total, leaf, retain_graph=number + 1 < targets, allow_unused=True
+                )
+            for i, reader in enumerate(readers):
+                piece = pieces[reader.piece]
+                begin = batch.starts[reader.piece]
+                shape = (len(piece.rows), *self._extent(piece, leaf))
+                if gradient is None:
+                    own = leaf.new_zeros(shape)
+                else:
+                    own = gradient[tuple(slice(s, s + n) for s, n in _box(begin, shape))]
+                parts[i].append(self._fold(own, piece, reader))
+        return [np.stack(p, axis=1) for p in parts]
+
+    def _extent(self, piece: Piece, leaf: torch.Tensor) -> tuple[int, ...]:
+        """Return the unit axes of a piece within the (padded) leaf."""
+        return piece.sample.units.shape
+
+    def _fold(self, gradient: torch.Tensor, piece: Piece, reader: Reader) -> FloatArray:
+        """Reduce the gradients of one piece as its reader asked."""
+        fold = reader.fold
+        assert fold is not None
+        kind = accumulating(gradient.dtype)
+        if fold.times != "one":
+            gradient = gradient.to(kind) * self.difference(piece, fold.times).to(kind)
+        gradient = gradient.to(kind)
+        features = tuple(range(1 + len(piece.sample.units.shape), gradient.ndim))
+        if fold.features == "sum" and features:
+            gradient, features = gradient.sum(features), ()
+        if fold.rows is not None:
+            weights = torch.from_numpy(fold.rows).to(gradient)
+            gradient = torch.einsum("sr,r...->s...", weights, gradient)
+        if fold.features == "norm":
+            gradient = gradient.pow(2).sum(features).sqrt() if features else gradient.abs()
+        return _numpy(gradient)
+
+
+def _box(begin: int, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    return [(begin, shape[0]), *((0, n) for n in shape[1:])]
+
+
+def _rows_of(outputs: dict[str, Any], rows: torch.Tensor, total: int) -> dict[str, Any]:
+    """Return the outputs at `rows`; the whole batch is passed on without a copy."""
+    if len(rows) == total and bool((rows == torch.arange(total, device=rows.device)).all()):
+        return outputs
+    return {
+        head: _index(value, rows, total) for head, value in outputs.items()
+    }
+
+
+def _index(value: Any, rows: torch.Tensor, total: int) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value[rows] if value.ndim and len(value) == total else value
+    if isinstance(value, Mapping):
+        picked = {k: _index(v, rows, total) for k, v in value.items()}
+        try:
+            return type(value)(**picked)  # a ModelOutput stays one
+        except TypeError:
+            return picked
+    if isinstance(value, (tuple, list)):
+        return type(value)(_index(v, rows, total) for v in value)
+    return value
+
+
+def _numpy(tensor: torch.Tensor) -> FloatArray:
+    array: FloatArray = tensor.detach().to("cpu", torch.float64).numpy()
+    return array

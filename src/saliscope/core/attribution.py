@@ -107,7 +107,8 @@ class Attribution(Record):
         names: list[str] = self._meta["target"]
         if "target" not in self._data.dims:
             return self
-        if isinstance(target, str) and target not in names:
+        known = target in names if isinstance(target, str) else 0 <= target < len(names)
+        if not known:
             msg = f"there is no target {target!r}; there are: {', '.join(names)}"
             raise OptionError(msg)
         index = names.index(target) if isinstance(target, str) else target

@@ -199,7 +199,8 @@ class _Run:
         sizer = self.sizer(chosen[0][0])
         pieces: list[Piece] = []
         readers: list[Reader] = []
-        back: list[tuple[_Task, np.ndarray]] = []  # who gets what each reader reads
+        back: list[tuple[_Task, np.ndarray, int]] = []  # who gets what each reader reads
+        recalled: list[tuple[_Task, np.ndarray, Pass]] = []  # handed out once the batch has run
         seen: dict[Hashable, int] = {}  # row key -> physical row
         remember: list[list[Hashable | None]] = []
         total = 0
@@ -215,7 +216,8 @@ class _Run:
                 fresh = rows
                 if fold is None:
                     keys = [self.model.row_key(sample, points, int(r), positions) for r in rows]
-                    rows, keys = self._recall(task, rows, keys, view)
+                    rows, keys, found = self._recall(task, rows, keys, view)
+                    recalled += found
                     if not len(rows):
                         continue
                     new, physical = _number(keys, seen, total)
@@ -227,10 +229,18 @@ class _Run:
                 if fold is not None and fold.rows is not None:
                     cut = replace(fold, rows=fold.rows[:, rows])
                 readers.append(Reader(target, view, physical, len(pieces) - 1, cut))
-                back.append((task, rows))
+                back.append((task, rows, len(fresh)))
                 remember.append(keys)
-        if not pieces:
-            return
+        if pieces:
+            self._pass(sizer, chosen, pieces, readers, back, remember, total)
+        for task, rows, got in recalled:
+            task.receive(rows, got)
+
+    def _pass(
+        self, sizer: Sizer, chosen: _Chosen, pieces: list[Piece], readers: list[Reader],
+        back: list[tuple[_Task, np.ndarray, int]], remember: list[list[Hashable | None]], total: int,
+    ) -> None:  # fmt: skip
+        """Run a realized batch and hand out what it gave."""
         account = sizer.bytes_per_row is None
         start = time.perf_counter()
         passes, peak = self.model.run(pieces, readers, account=account)
@@ -239,9 +249,11 @@ class _Run:
         sizer.saw(total, seconds, peak / total if account else None, length)
         self.rows += total
         self.calls += 1
-        for (task, rows), keys, reader, got in zip(back, remember, readers, passes, strict=True):
+        for (task, rows, fresh), keys, reader, got in zip(
+            back, remember, readers, passes, strict=True
+        ):
             task.receive(rows, got)
-            task.evaluations += len(rows)
+            task.evaluations += fresh
             if sizer.bytes_per_row is not None and sizer.bytes_per_row > self.budget:
                 task.findings["over_budget"] = finding(
                     "over_budget", needed=int(sizer.bytes_per_row), budget=self.budget
@@ -257,9 +269,10 @@ class _Run:
 
     def _recall(
         self, task: _Task, rows: np.ndarray, keys: list[Hashable | None], view: int
-    ) -> tuple[np.ndarray, list[Hashable | None]]:
-        """Answer from memory what was computed before; return what is left."""
+    ) -> tuple[np.ndarray, list[Hashable | None], list[tuple[_Task, np.ndarray, Pass]]]:
+        """Return what is left to compute, its keys, and what memory answers."""
         left: list[int] = []
+        recalled: list[tuple[_Task, np.ndarray, Pass]] = []
         for place, key in enumerate(keys):
             found = None
             if key is not None and task.job.target.key is not None:
@@ -267,8 +280,9 @@ class _Run:
             if found is None:
                 left.append(place)
                 continue
-            task.receive(rows[place : place + 1], Pass(found[0][None], found[1][None]))
-        return rows[left], [keys[i] for i in left]
+            got = Pass(found[0][None], found[1][None])
+            recalled.append((task, rows[place : place + 1], got))
+        return rows[left], [keys[i] for i in left], recalled
 
     def _remember(self, key: Hashable, values: FloatArray, probabilities: FloatArray) -> None:
         self.memo[key] = (values, probabilities)
@@ -318,7 +332,7 @@ class _Run:
         empty = np.zeros((0, 0))
         task = _Task(number, job, steps, Ask(Perturbation.identity(job.sample.units)), empty, empty)
         self._resume(task, lambda: next(steps))
-        return [task] if number not in self.finished and task.missing else []
+        return [] if number in self.finished else [task]
 
     def _advance(self, task: _Task) -> bool:
         """Send answers that are complete; return whether the task goes on."""

@@ -123,6 +123,7 @@ class Model(Protocol):
     offers: frozenset[str]
     labels: tuple[str, ...] | None
     heads: frozenset[str]
+    class_scale: str
 
     @property
     def identity(self) -> object:

@@ -49,6 +49,10 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def _text(meta: Mapping[str, Any]) -> str:
+    return json.dumps(meta, sort_keys=True)
+
+
 def write_beside(path: str | os.PathLike[str], data: bytes) -> Path:
     """Write `data` to `path` so that the file is whole or absent: beside it, then renamed.
 
@@ -77,6 +81,17 @@ def write_beside(path: str | os.PathLike[str], data: bytes) -> Path:
         msg = f"{target}: cannot be written ({error.strerror}); choose another folder"
         raise InputError(msg) from error
     return target
+
+
+def _labelled(data: xr.Dataset, labels: Mapping[str, Any]) -> xr.Dataset:
+    """Put the strings back that `Record.to_bytes` took out."""
+    for name, label in labels.items():
+        shape = [data.sizes[d] for d in label["dims"]]
+        values = np.array(label["values"], dtype=str).reshape(shape)
+        data = data.assign_coords({name: (label["dims"], values)})
+    for variable in data.variables.values():
+        variable.encoding = {}
+    return data
 
 
 class Record:
@@ -145,7 +160,7 @@ class Record:
         return (
             type(self) is type(other)
             and self._data.identical(other._data)
-            and self._meta == other._meta
+            and _text(self._meta) == _text(other._meta)  # as text, so that NaN equals NaN
         )
 
     # -- files -------------------------------------------------------------------------------
@@ -198,23 +213,17 @@ class Record:
             with xr.open_dataset(path, engine="h5netcdf") as opened:
                 data = opened.load()
             header = json.loads(data.attrs.pop(_META))
-        except (OSError, ValueError, KeyError) as error:
+            kind, version = header["kind"], int(header["format"])
+            if kind == cls.kind and version <= FORMAT:
+                return cls(_labelled(data, header["labels"]), header["meta"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             msg = f"{path}: not a file that Saliscope saved; give a .nc file written by save()"
             raise InputError(msg) from error
-        if header["kind"] != cls.kind or header["format"] > FORMAT:
-            msg = (
-                f"{path}: holds {header['kind']!r} in format {header['format']}; "
-                f"expected {cls.kind!r} in format {FORMAT} or older"
-            )
-            raise InputError(msg)
-        for name, label in header["labels"].items():
-            shape = [data.sizes[d] for d in label["dims"]]
-            data = data.assign_coords(
-                {name: (label["dims"], np.array(label["values"], dtype=str).reshape(shape))}
-            )
-        for variable in data.variables.values():
-            variable.encoding = {}
-        return cls(data, header["meta"])
+        msg = (
+            f"{path}: holds {kind!r} in format {version}; "
+            f"expected {cls.kind!r} in format {FORMAT} or older"
+        )
+        raise InputError(msg)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return (and with `path` write) everything as one JSON document."""

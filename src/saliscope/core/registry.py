@@ -6,6 +6,7 @@ appear in `saliscope.explain`, the command line, the docs table and the contract
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import pkgutil
@@ -46,8 +47,9 @@ class MethodSpec:
         In LaTeX, for the docs.
     signed : bool
         Whether values have a sign that means something.
-    removes : bool
-        Whether units are taken away (then `fill` stands in their place, not `baseline`).
+    takes : frozenset of str
+        Which of the general parameters it uses: "baseline" (the start of a path), "fill" (what
+        stands in place of units taken away), "tolerance", "max_evaluations".
     unit : str
         What the values are measured in: "score" (units of the target), "score per input", ...
     aliases : tuple of str
@@ -65,7 +67,7 @@ class MethodSpec:
     source: str
     equation: str
     signed: bool
-    removes: bool
+    takes: frozenset[str]
     unit: str
     aliases: tuple[str, ...]
 
@@ -91,14 +93,15 @@ def _squash(name: str) -> str:
 def method(
     name: str, *, options: type[Options] = Options, needs: frozenset[str] | set[str],
     summary: str, cost: str, use: str, misuse: str, source: str, equation: str,
-    signed: bool = True, removes: bool = False, unit: str = "score", aliases: tuple[str, ...] = (),
+    signed: bool = True, takes: frozenset[str] | set[str] = frozenset(), unit: str = "score",
+    aliases: tuple[str, ...] = (),
 ) -> Callable[[F], F]:  # fmt: skip
     """Register the decorated generator function as a method; see `MethodSpec`."""
 
     def register(run: F) -> F:
         _METHODS[name] = MethodSpec(
             name, run, options, frozenset(needs), summary, cost, use, misuse, source, equation,
-            signed, removes, unit, aliases,
+            signed, frozenset(takes), unit, aliases,
         )  # fmt: skip
         for alias in (name, *aliases):
             _ALIASES[_squash(alias)] = name
@@ -166,6 +169,12 @@ def _read(value: Any, hint: Any, name: str) -> Any:
     if not isinstance(value, str):
         return value
     kinds = typing.get_args(hint) or (hint,)
+    # Literal words count as kinds too: Literal["a", "b"] | None is ("a", "b", None).
+    kinds = tuple(
+        word
+        for kind in kinds
+        for word in (typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else (kind,))
+    )
     if type(None) in kinds and value.casefold() == "none":
         return None
     if bool in kinds and value.casefold() in {"true", "false", "yes", "no"}:
@@ -177,7 +186,8 @@ def _read(value: Any, hint: Any, name: str) -> Any:
             except ValueError:
                 continue
     if any(typing.get_origin(k) is tuple or k is tuple for k in kinds) and "," in value:
-        return tuple(int(v) for v in value.split(","))
+        with contextlib.suppress(ValueError):
+            return tuple(int(v) for v in value.split(","))
     if str in kinds or any(isinstance(k, str) for k in kinds):
         return value
     msg = f"{name}={value!r} is not a value that this option takes ({hint})"

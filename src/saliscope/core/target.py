@@ -184,7 +184,11 @@ class Class(Target):
         _needs(model, "classes", "a class target")
         index = _class_index(self.which, model)
         assert model.labels is not None
-        return _bound([model.labels[index]], self.scale or "logit", "classes", [(0, 0, index, 1)])
+        scale = self.scale or model.class_scale
+        if len(model.labels) == 1 and scale in {"log_prob", "prob", "log_odds"}:
+            msg = f"the model has one output, so it has no {scale}; use scale='raw'"
+            raise OptionError(msg)
+        return _bound([model.labels[index]], scale, "classes", [(0, 0, index, 1)])
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,8 @@ class Contrast(Target):
             raise OptionError(msg)
         assert model.labels is not None
         name = f"{model.labels[a]} vs {model.labels[b]}"
-        return _bound([name], self.scale or "logit", "classes", [(0, 0, a, 1), (0, 0, b, -1)])
+        scale = self.scale or model.class_scale
+        return _bound([name], scale, "classes", [(0, 0, a, 1), (0, 0, b, -1)])
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ TOLERANCE = 0.01
 MAX_EVALUATIONS = 513
 Rule = Literal["trapezoid", "midpoint", "gauss_legendre"]
 RULES = ("trapezoid", "midpoint", "gauss_legendre")
+_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,12 @@ class IntegratedGradients(Options):
             msg = "rule= needs steps=; without both the path is refined adaptively"
             raise OptionError(msg)
         least = 2 if self.rule == "trapezoid" else 1
-        if self.steps is not None and (isinstance(self.steps, bool) or self.steps < least):
+        if self.steps is None:
+            return
+        if isinstance(self.steps, bool) or not isinstance(self.steps, (int, np.integer)):
+            msg = f"steps={self.steps!r} is not a whole number; give the number of nodes"
+            raise OptionError(msg)
+        if self.steps < least:
             msg = f"steps={self.steps} is too few; give at least {least}, or leave it unset"
             raise OptionError(msg)
 
@@ -83,6 +89,7 @@ def fixed_rule(rule: str, steps: int) -> tuple[FloatArray, FloatArray]:
     "from that baseline, and units equal to it get zero",
     source="Sundararajan, Taly & Yan 2017, arXiv:1703.01365, equation 1",
     equation=r"a_i = (x_i - b_i) \int_0^1 \partial_i f(b + \alpha (x - b)) \, d\alpha",
+    takes={"baseline", "tolerance", "max_evaluations"},
     aliases=("ig", "integrated", "integrated_gradient", "path_attribution"),
 )
 def integrated_gradients(question: Question, options: IntegratedGradients) -> Steps:
@@ -174,10 +181,14 @@ def _adaptive(question: Question) -> Steps:
         values = np.sum([p.integral for p in panels], axis=0)
         units = tuple(range(1, values.ndim))
         change = scores[1.0] - scores[0.0]
+        # Without a slope anywhere, rounding alone moves the score.
+        still = (np.abs(values).sum(units) + np.sum([p.spread for p in panels], axis=0)) == 0
+        change[still & (np.abs(change) <= _ROUNDING * np.abs(scores[1.0]))] = 0.0
         scale = np.maximum(np.abs(change), np.abs(values).sum(units))
         error = np.sum([p.doubt for p in panels], axis=0)
-        # The L1 error is at least the gap, and where everything is zero nothing is wrong.
-        relative = np.divide(error, scale, out=np.zeros_like(error), where=scale > 0)
+        # Where everything is zero nothing is wrong; where a number is not finite, neither is this.
+        with np.errstate(invalid="ignore"):
+            relative = np.divide(error, scale, out=np.zeros_like(error), where=scale != 0)
         if not np.isfinite(relative).all() or (relative <= tolerance).all():
             break
         chosen = _to_cut(panels, tolerance * scale)
@@ -204,7 +215,7 @@ def _adaptive(question: Question) -> Steps:
 
 def _to_cut(panels: Sequence[_Panel], allowed: FloatArray) -> list[int]:
     """Return the fewest panels whose cutting leaves the others within `allowed`, worst first."""
-    doubts = np.array([p.doubt for p in panels])  # (panels, targets)
+    doubts = np.array([p.doubt for p in panels]) * (allowed > 0)  # (panels, targets)
     allowed = np.maximum(allowed, np.finfo(float).tiny)
     order = np.argsort(-(doubts / allowed).max(1), kind="stable")
     left = (doubts / allowed).sum(0)

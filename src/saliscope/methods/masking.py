@@ -37,7 +37,7 @@ class Masking(Options):
     "is unlike anything the model was trained on",
     source="Li, Monroe & Jurafsky 2016, arXiv:1612.08220, equation 1 (erasure)",
     equation=r"a_g = f(x) - f(x_{g \leftarrow fill})",
-    removes=True,
+    takes={"fill"},
     aliases=("leave_one_out", "loo", "erasure", "feature_ablation", "ablation"),
 )
 def masking(question: Question, options: Masking) -> Steps:

@@ -56,7 +56,7 @@ def _per_axis(value: object, name: str, axes: int) -> tuple[int, ...]:
     "other (covering one of two redundant parts shows nothing)",
     source="Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2",
     equation=r"a_i = \frac{1}{|W_i|} \sum_{w \in W_i} f(x) - f(x_{w \leftarrow fill})",
-    removes=True,
+    takes={"fill"},
     aliases=("sliding_window", "feature_occlusion"),
 )
 def occlusion(question: Question, options: Occlusion) -> Steps:

@@ -19,26 +19,60 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["quiet"]
+__all__ = ["lock", "quiet"]
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
-_LOCKS_GUARD = threading.Lock()
+_GUARD = threading.Lock()
+_PROCESS = ExitStack()
+_INSIDE: list[int] = []  # one entry per context that is open, in any thread
 
 
-def _lock(module: nn.Module) -> threading.RLock:
-    with _LOCKS_GUARD:
+def lock(module: nn.Module) -> threading.RLock:
+    """Return the lock of a module: who holds it may change the module, or look at its state."""
+    with _GUARD:
         return _LOCKS.setdefault(module, threading.RLock())
 
 
 @contextmanager
-def _random_states(seed: int) -> Iterator[None]:
-    """Seed every generator that a model might draw from, and put the old states back."""
+def _process(seed: int) -> Iterator[None]:
+    """Seed every generator that a model might draw from, and put the process back afterwards.
+
+    Random states, the default dtype and warning filters belong to the process, not to a module:
+    of contexts that overlap in threads the first one saves them and the last one puts them back.
+    """
+    with _GUARD:
+        if not _INSIDE:
+            _PROCESS.enter_context(warnings.catch_warnings())
+            _PROCESS.enter_context(_random_states())
+            _PROCESS.callback(torch.set_default_dtype, torch.get_default_dtype())
+        _INSIDE.append(seed)
+        _seed(seed)
+    try:
+        yield
+    finally:
+        with _GUARD:
+            _INSIDE.remove(seed)
+            if not _INSIDE:
+                _PROCESS.close()
+
+
+def _cuda_devices() -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+
+
+def _seed(seed: int) -> None:
+    torch.random.default_generator.manual_seed(seed % 2**63)
+    for index in _cuda_devices():
+        torch.cuda.default_generators[index].manual_seed(seed % 2**63)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - for functions that draw from it
+
+
+@contextmanager
+def _random_states() -> Iterator[None]:
+    """Put all random states back on leaving."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - saving, not drawing
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.random.default_generator.manual_seed(seed)
-        for index in devices:
-            torch.cuda.default_generators[index].manual_seed(seed)
+    with torch.random.fork_rng(devices=_cuda_devices()):
         try:
             yield
         finally:
@@ -66,10 +100,8 @@ def quiet(module: nn.Module, seed: int = 0) -> Iterator[None]:
     >>> net.training, net.weight.requires_grad
     (True, True)
     """
-    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
-    with _lock(module), ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        stack.enter_context(_random_states(seed))
+    threads = torch.get_num_threads()
+    with lock(module), _process(seed):
         training = [(part, part.training) for part in module.modules()]
         frozen = [p for p in module.parameters() if p.requires_grad]
         try:
@@ -86,5 +118,3 @@ def quiet(module: nn.Module, seed: int = 0) -> Iterator[None]:
                 parameter.requires_grad_(True)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
-            if torch.get_default_dtype() != dtype:
-                torch.set_default_dtype(dtype)

@@ -24,7 +24,11 @@ def scaled(output: torch.Tensor, scale: str) -> torch.Tensor:
     log_prob = output.log_softmax(-1)
     if scale == "log_prob":
         return log_prob
-    return log_prob - torch.log1p(-log_prob.exp().clamp(max=1 - torch.finfo(output.dtype).eps))
+    # log(1 - p) loses all digits where p is near 1, so the largest output is taken from the others.
+    top = output.argmax(-1, keepdim=True)
+    others = output.scatter(-1, top, -torch.inf).logsumexp(-1, keepdim=True)
+    small = log_prob - torch.log1p(-log_prob.exp().clamp(max=0.75))
+    return small.scatter(-1, top, output.gather(-1, top) - others)
 
 
 def _pick(

@@ -9,7 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from saliscope.core.errors import InputError, ModelError, OptionError
+from saliscope.core.errors import (
+    InputError,
+    ModelError,
+    OptionError,
+    OutOfMemoryError,
+    SaliscopeError,
+)
 from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.units import Units
@@ -62,7 +68,7 @@ class TensorModel(TorchModel):
         ]  # fmt: skip
 
     def _checked(self, raw: object, name: str) -> torch.Tensor:
-        if isinstance(raw, np.ndarray):
+        if isinstance(raw, np.ndarray) and raw.dtype.kind in "fiubc":
             raw = torch.from_numpy(raw)
         if not isinstance(raw, torch.Tensor):
             msg = f"{name}: a module on tensors takes a torch.Tensor, not {type(raw).__name__}"
@@ -89,9 +95,14 @@ class TensorModel(TorchModel):
         """See what one example gives: the shape and kind of the output."""
         with self.quiet(0), torch.no_grad():
             try:
-                output = _main_output(self.module(one))
-            except (RuntimeError, TypeError, ValueError, IndexError) as error:
-                reason = (str(error).splitlines() or [""])[0]
+                output = _main_output(self.module(one.clone()))
+            except SaliscopeError:
+                raise
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                msg = "memory ran out on a single row; shorten the input or use a smaller model"
+                raise OutOfMemoryError(msg) from error
+            except Exception as error:  # whatever a user's module raises, told in one line
+                reason = (str(error).splitlines() or [""])[0] or type(error).__name__
                 msg = (
                     f"the model does not take an input of shape {tuple(one.shape)}: {reason}; "
                     "check the number of dimensions (the first is the example)"
@@ -123,7 +134,11 @@ class TensorModel(TorchModel):
         if isinstance(given, str):
             msg = f"baseline {given!r} is not one of a tensor: 'zero', a number, or a tensor"
             raise OptionError(msg)
-        array = torch.as_tensor(given, dtype=value.dtype, device=value.device)  # type: ignore[arg-type]
+        try:
+            array = torch.as_tensor(given, dtype=value.dtype, device=value.device)  # type: ignore[arg-type]
+        except (TypeError, ValueError, RuntimeError) as error:
+            msg = f"a baseline of a tensor is 'zero', a number or a tensor, not {type(given).__name__}"
+            raise OptionError(msg) from error
         if array.ndim and array.shape != value.shape and tuple(array.shape) != (1, *value.shape):
             msg = (
                 f"the baseline has shape {tuple(array.shape)}; give a number or a tensor of shape "
@@ -153,8 +168,8 @@ class TensorModel(TorchModel):
         leaf = batch.leaf
         assert leaf is not None
         leaf.requires_grad_(gradients)
-        # A view that is not a leaf lets modules with in-place first operations run.
-        whole = self.module(leaf.view_as(leaf) if gradients else leaf)
+        # A copy lets modules run whose first operation works in place, which a leaf forbids.
+        whole = self.module(leaf.clone() if gradients else leaf)
         output = _main_output(whole)
         if output is None or len(output) != len(leaf):
             msg = f"the model returned no row per input ({len(leaf)} were given)"
@@ -215,4 +230,5 @@ def _main_output(whole: object) -> torch.Tensor | None:
         return logits
     if isinstance(whole, (tuple, list)) and whole and isinstance(whole[0], torch.Tensor):
         return whole[0]
-    return None
+    named = getattr(whole, "logits", None)
+    return named if isinstance(named, torch.Tensor) else None

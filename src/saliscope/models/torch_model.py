@@ -18,7 +18,7 @@ from saliscope.core.model import Pass, Piece, Reader, Sample
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import FloatArray
 from saliscope.models.memory import PeakBytes
-from saliscope.models.quiet import quiet
+from saliscope.models.quiet import lock, quiet
 from saliscope.models.readout import accumulating, read
 
 __all__ = ["Batch", "TorchModel", "as_device", "as_dtype", "fingerprint"]
@@ -67,6 +67,15 @@ def fingerprint(module: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
+def _version(module: nn.Module) -> tuple[tuple[int, int], ...]:
+    """Return something that changes when weights are changed in place or replaced."""
+    return tuple(
+        (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)
+        for tensor in module.state_dict().values()
+        if isinstance(tensor, torch.Tensor)
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Rows ready for a forward pass.
@@ -93,6 +102,7 @@ class TorchModel:
     offers = frozenset({"values", "gradients"})
     labels: tuple[str, ...] | None = None
     heads: frozenset[str] = frozenset()
+    class_scale = "raw"
 
     def __init__(self, module: nn.Module, name: str) -> None:
         self.module = module
@@ -102,7 +112,7 @@ class TorchModel:
         floating = next((p for p in module.parameters() if p.is_floating_point()), None)
         self.dtype = floating.dtype if floating is not None else None
         self._own_findings: tuple[Finding, ...] = ()
-        self._fingerprint: str | None = None
+        self._fingerprint: tuple[object, str] | None = None
 
     # -- what subclasses provide ---------------------------------------------------------------
 
@@ -138,7 +148,9 @@ class TorchModel:
     def findings(self) -> tuple[Finding, ...]:
         """Training mode, reduced precision, and what loading noticed."""
         found = list(self._own_findings)
-        if any(part.training for part in self.module.modules()):
+        with lock(self.module):  # while another thread runs the module, its mode is not its own
+            training = any(part.training for part in self.module.modules())
+        if training:
             found.append(finding("training_mode"))
         if self.dtype in {torch.float16, torch.bfloat16}:
             found.append(finding("reduced_precision", dtype=str(self.dtype).removeprefix("torch.")))
@@ -173,8 +185,9 @@ class TorchModel:
 
     def describe(self) -> Mapping[str, Any]:
         """Return what provenance says of the model."""
-        if self._fingerprint is None:
-            self._fingerprint = fingerprint(self.module)
+        version = _version(self.module)
+        if self._fingerprint is None or self._fingerprint[0] != version:
+            self._fingerprint = version, fingerprint(self.module)
         return {
             "name": self.name,
             "class": type(self.module).__name__,
@@ -182,7 +195,7 @@ class TorchModel:
             "parameters": sum(p.numel() for p in self.module.parameters()),
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
-            "weights": self._fingerprint,
+            "weights": self._fingerprint[1],
         }
 
     def run(
@@ -286,7 +299,8 @@ def _index(value: Any, rows: torch.Tensor, total: int) -> Any:
         except TypeError:
             return picked
     if isinstance(value, (tuple, list)):
-        return type(value)(_index(v, rows, total) for v in value)
+        parts = [_index(v, rows, total) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
 
 

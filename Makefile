@@ -1,0 +1,44 @@
+# Everything that a fresh machine with Python and make needs; each target sets itself up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test lint types docs bench clean setup
+
+setup: $(VENV)/.run $(VENV)/.dev
+
+# Torch goes first and alone, so that the pinned build is taken as it is.
+$(VENV)/.run: pyproject.toml constraints.txt
+	@$(PYTHON) scripts/install.py --python $(PYTHON) --venv $(VENV) --editable
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@$(PYTHON) scripts/install.py --python $(PYTHON) --venv $(VENV) --editable --extras test
+	@touch $@
+
+demo: $(VENV)/.run
+	$(BIN)/saliscope demo -o build/demo
+
+test: $(VENV)/.dev lint types
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+docs: $(VENV)/.dev
+	@$(PYTHON) scripts/install.py --python $(PYTHON) --venv $(VENV) --editable --extras docs
+	$(BIN)/sphinx-build -W -b html docs build/docs
+	@echo "build/docs/index.html"
+
+bench: $(VENV)/.dev
+	@$(PYTHON) scripts/install.py --python $(PYTHON) --venv $(VENV) --editable --extras bench
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,88 @@
+"""Saliscope: what a model looked at, and how far the picture can be trusted.
+
+>>> import saliscope
+>>> "explain" in dir(saliscope)
+True
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from saliscope.core import render
+
+if TYPE_CHECKING:
+    from saliscope.api.attending import attention
+    from saliscope.api.explaining import explain
+    from saliscope.api.inputs import Input, read_fasta, read_texts
+    from saliscope.attention.map import AttentionMap
+    from saliscope.core.attribution import Attribution
+    from saliscope.core.defaults import DEFAULTS
+    from saliscope.core.errors import (
+        InputError,
+        ModelError,
+        OptionError,
+        OutOfMemoryError,
+        RefusedError,
+        SaliscopeError,
+        ToleranceError,
+    )
+    from saliscope.core.registry import methods
+    from saliscope.core.target import (
+        Call,
+        Class,
+        Contrast,
+        Likelihood,
+        Many,
+        Output,
+        Predicted,
+        Projection,
+        Substitution,
+        Token,
+    )
+    from saliscope.models.loading import load
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "attention": "api.attending",
+    "explain": "api.explaining",
+    "load": "models.loading",
+    "methods": "core.registry",
+    "DEFAULTS": "core.defaults",
+    "Attribution": "core.attribution",
+    "AttentionMap": "attention.map",
+    **dict.fromkeys(("Input", "read_fasta", "read_texts"), "api.inputs"),
+    **dict.fromkeys(
+        ("InputError", "ModelError", "OptionError", "OutOfMemoryError", "RefusedError",
+         "SaliscopeError", "ToleranceError"), "core.errors"),
+    **dict.fromkeys(
+        ("Call", "Class", "Contrast", "Likelihood", "Many", "Output", "Predicted", "Projection",
+         "Substitution", "Token"), "core.target"),
+}  # fmt: skip
+
+__all__ = [
+    "DEFAULTS", "AttentionMap", "Attribution", "Call", "Class", "Contrast", "Input", "InputError",
+    "Likelihood", "Many", "ModelError", "OptionError", "OutOfMemoryError", "Output", "Predicted",
+    "Projection", "RefusedError", "SaliscopeError", "Substitution", "Token", "ToleranceError",
+    "attention", "explain", "load", "methods", "read_fasta", "read_texts",
+]  # fmt: skip
+
+render.register("plot", "saliscope.show:plot")
+render.register("html", "saliscope.show:html")
+render.register("notebook", "saliscope.show:notebook")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that ``import saliscope`` is quick."""
+    if name not in _WHERE:
+        msg = f"module 'saliscope' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"saliscope.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

@@ -1,0 +1,126 @@
+"""Inputs: named records from FASTA and text files, read strictly and one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from saliscope.core.errors import InputError
+
+__all__ = ["Input", "read_fasta", "read_records", "read_texts"]
+
+
+class Input(NamedTuple):
+    """An input with the name that results call it by."""
+
+    name: str
+    raw: Any
+
+
+def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    """Yield numbered lines of a UTF-8 file; other encodings and binary files are refused."""
+    place = Path(path)
+    if place.is_dir():
+        msg = f"{path}: is a folder; give a file"
+        raise InputError(msg)
+    try:
+        with place.open("rb") as file:
+            start = file.read(4)
+            if start[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+                msg = f"{path}: is UTF-16 text; save it as UTF-8"
+                raise InputError(msg)
+            if start[:2] == b"\x1f\x8b" or start == b"PK\x03\x04":
+                msg = f"{path}: is compressed; unpack it first"
+                raise InputError(msg)
+            file.seek(3 if start[:3] == b"\xef\xbb\xbf" else 0)
+            for number, line in enumerate(file, 1):
+                if b"\x00" in line:
+                    msg = f"{path}, line {number}: holds null bytes; this is not a text file"
+                    raise InputError(msg)
+                try:
+                    yield number, line.decode("utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    msg = (
+                        f"{path}, line {number}: is not UTF-8 (byte {error.object[error.start]:#04x} "
+                        f"at column {error.start + 1}); save the file as UTF-8 text"
+                    )
+                    raise InputError(msg) from error
+    except FileNotFoundError as error:
+        msg = f"{path}: there is no such file"
+        raise InputError(msg) from error
+    except OSError as error:
+        msg = f"{path}: cannot be read ({error.strerror})"
+        raise InputError(msg) from error
+
+
+def read_fasta(path: str | os.PathLike[str]) -> Iterator[Input]:
+    """Yield the records of a FASTA file; the name is the header's first word.
+
+    Raises
+    ------
+    InputError
+        With file and line: no header, an empty record, a name that occurs twice, an empty file,
+        bytes that are not UTF-8 text.
+    """
+    name, line_of, parts = "", 0, list[str]()
+    seen: dict[str, int] = {}
+    for number, line in _lines(path):
+        text = line.strip()
+        if text.startswith(">"):
+            if line_of:
+                yield _record(path, name, line_of, parts)
+            words = text[1:].split()
+            if not words:
+                msg = f"{path}, line {number}: the header is empty; write a name behind '>'"
+                raise InputError(msg)
+            name, line_of, parts = words[0], number, []
+            if name in seen:
+                msg = (
+                    f"{path}, line {number}: the name {name!r} stands already at line "
+                    f"{seen[name]}; names must be unique"
+                )
+                raise InputError(msg)
+            seen[name] = number
+        elif text and not text.startswith(";"):
+            if not line_of:
+                msg = (
+                    f"{path}, line {number}: sequence without a header; a FASTA record starts "
+                    "with a line '>name'"
+                )
+                raise InputError(msg)
+            parts.append(text)
+    if not line_of:
+        msg = f"{path}: holds no record; a FASTA record starts with a line '>name'"
+        raise InputError(msg)
+    yield _record(path, name, line_of, parts)
+
+
+def _record(path: str | os.PathLike[str], name: str, line: int, parts: list[str]) -> Input:
+    if not parts:
+        msg = f"{path}, line {line}: record {name!r} has no sequence; remove it or add one"
+        raise InputError(msg)
+    return Input(name, "".join(parts))
+
+
+def read_texts(path: str | os.PathLike[str]) -> Iterator[Input]:
+    """Yield the lines of a text file as inputs, named "line 1", ...; empty lines are skipped."""
+    found = False
+    for number, line in _lines(path):
+        if line.strip():
+            found = True
+            yield Input(f"line {number}", line.strip())
+    if not found:
+        msg = f"{path}: holds no text; write one text per line"
+        raise InputError(msg)
+
+
+def read_records(path: str | os.PathLike[str], modality: str) -> Iterator[Input]:
+    """Yield the records of a file in the form that a modality takes."""
+    if modality == "protein":
+        return read_fasta(path)
+    if modality == "text":
+        return read_texts(path)
+    msg = f"{path}: the command line reads FASTA and text; give tensors from Python"
+    raise InputError(msg)

@@ -1,0 +1,216 @@
+"""From outcomes of the engine to one labelled, durable result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saliscope.core.ask import Estimate
+from saliscope.core.attribution import Attribution, dataset
+from saliscope.core.engine import Outcome
+from saliscope.core.health import Finding, Health, finding
+from saliscope.core.model import Sample
+from saliscope.core.perturbation import Baseline
+from saliscope.core.record import plain
+from saliscope.core.units import Units
+
+if TYPE_CHECKING:
+    from saliscope.api.explaining import Plan
+
+__all__ = ["assemble", "versions"]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that numbers depend on."""
+    found = {}
+    for name in ("saliscope", "torch", "transformers", "numpy"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def assemble(
+    wanted: Plan, outcomes: Sequence[Outcome], predicted: Sequence[Outcome | None],
+    findings: Iterable[Finding],
+) -> Attribution:  # fmt: skip
+    """Label the estimates of one input (several for a tensor of examples)."""
+    first = outcomes[0]
+    estimates = [o.estimate for o in outcomes]
+    assert all(e is not None for e in estimates)
+    made: list[Estimate] = [e for e in estimates if e is not None]
+    sample, target = first.job.sample, first.job.target
+    units = made[0].units or sample.units
+    examples = wanted.model.modality == "tensor"
+    several = target.count > 1
+    lead = (*(("target",) if several else ()), *(("example",) if examples else ()))
+    dims, coords, pick = _labels(units, sample)
+    if examples:
+        coords["example"] = list(range(len(made)))
+    names = list(target.names)
+    classes = [o.job.target.names for o in outcomes]
+    if len(set(classes)) > 1:  # the predicted class, where examples differ in it
+        names = ["predicted class"]
+        coords["class"] = ("example", [c[0] for c in classes])
+    if several:
+        coords["target"] = names
+
+    def stack(arrays: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        """Arrays (targets, *rest) per example to (targets?, examples?, *rest)."""
+        joined = np.stack(arrays, axis=1)
+        joined = joined if examples else joined[:, 0]
+        return joined if several else joined[0]
+
+    def map_of(arrays: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        joined = stack(arrays)
+        return joined if pick is None else joined[..., pick]
+
+    if examples and sample.context.get("scalar"):
+        dims, coords = (), {k: v for k, v in coords.items() if k != "element"}
+        values = stack([e.values[..., 0] for e in made])
+        extra = {k: stack([e.extra[k][..., 0] for e in made]) for k in made[0].extra}
+    else:
+        values = map_of([e.values for e in made])
+        extra = {k: map_of([e.extra[k] for e in made]) for k in made[0].extra}
+    numbers: dict[str, tuple[tuple[str, ...], Any]] = {"score": (lead, stack([e.score for e in made]))}
+    if made[0].baseline_score is not None:
+        numbers["baseline_score"] = (lead, stack([_some(e.baseline_score) for e in made]))
+    if made[0].additive:
+        numbers["gap"] = (lead, stack([_gap(e) for e in made]))
+    if made[0].error is not None:
+        numbers["error"] = (lead, stack([_some(e.error) for e in made]))
+    found: list[Finding] = [*findings]
+    for outcome, estimate, prediction in zip(outcomes, made, predicted, strict=True):
+        found += _examined(wanted, outcome, estimate, prediction)
+    data = dataset(values, (*lead, *dims), coords, numbers, extra)
+    return Attribution(data, _meta(wanted, outcomes, predicted, made[0], units, names, found))
+
+
+def _some(array: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
+    assert array is not None
+    return array
+
+
+def _gap(estimate: Estimate) -> np.ndarray[Any, Any]:
+    total = estimate.values.reshape(len(estimate.values), -1).sum(1)
+    gap: np.ndarray[Any, Any] = total - (estimate.score - _some(estimate.baseline_score))
+    return gap
+
+
+def _labels(
+    units: Units, sample: Sample
+) -> tuple[tuple[str, ...], dict[str, Any], np.ndarray[Any, Any] | None]:
+    """Return dims, coordinates of kept units, and which units are kept (None: all)."""
+    pick = units.kept if units.keep is not None else None
+    coords: dict[str, Any] = {}
+    for name, (dim, values) in units.coords.items():
+        array = np.asarray(values)
+        coords[name] = (dim, array if pick is None else array[pick])
+    return units.dims, coords, pick
+
+
+def _examined(
+    wanted: Plan, outcome: Outcome, estimate: Estimate, prediction: Outcome | None
+) -> list[Finding]:
+    """Return what should make a reader doubt this estimate."""
+    sample, target, question = outcome.job.sample, outcome.job.target, outcome.job.question
+    found = [*sample.findings, *outcome.findings, *estimate.findings]
+    values = estimate.values
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        found.append(finding("non_finite", count=bad, total=values.size))
+    scale = np.abs(values).reshape(len(values), -1).sum(1)
+    if estimate.baseline_score is not None:
+        scale = np.maximum(scale, np.abs(estimate.score - estimate.baseline_score))
+    same = "baseline" in wanted.method.takes and _is_input(sample, question.baseline)
+    if same:
+        found.append(finding("input_equals_baseline"))
+    elif not bad and not scale.any():
+        found.append(finding("flat"))
+    tolerance = wanted.tolerance or 0.01
+    if estimate.additive and not bad and not same:
+        gap = np.divide(np.abs(_gap(estimate)), scale, out=np.zeros_like(scale), where=scale > 0)
+        if gap.max() > tolerance and not any(f.code == "evaluation_cap" for f in found):
+            found.append(finding("gap_over_tolerance", gap=float(gap.max()), tolerance=tolerance))
+    if prediction is not None and prediction.estimate is not None and target.head == "classes":
+        certain = float(np.nan_to_num(prediction.estimate.extra["probability"]).max())
+        if certain > 0.999 and len(target.owner) == target.count:
+            found.append(finding("saturated", probability=certain))
+    if target.head == "tokens" and target.views == ((),):
+        found.append(finding("unmasked_copy"))
+    dropout = getattr(wanted.model, "token_dropout", False)
+    if dropout and "fill" in wanted.method.takes and question.baseline.name == "mask":
+        found.append(finding("token_dropout"))
+    return found
+
+
+def _is_input(sample: Sample, baseline: Baseline) -> bool:
+    ids = sample.context.get("ids")
+    if ids is not None and baseline.ids is not None:
+        return bool(np.array_equal(ids, baseline.ids))
+    return sample.value is not None and bool((sample.value == baseline.value).all())
+
+
+def _meta(
+    wanted: Plan, outcomes: Sequence[Outcome], predicted: Sequence[Outcome | None],
+    estimate: Estimate, units: Units, names: list[str], found: Iterable[Finding],
+) -> dict[str, Any]:  # fmt: skip
+    first = outcomes[0].job
+    model, spec = wanted.model, wanted.method
+    asked = [*outcomes, *(p for p in predicted if p is not None)]
+    many = len(outcomes) > 1 or model.modality == "tensor"
+    uses = {
+        "baseline": "baseline" in spec.takes, "fill": "fill" in spec.takes,
+    }  # fmt: skip
+    # No time stamp and no duration: equal work gives equal bytes.
+    provenance = {
+        "evaluations": sum(o.evaluations for o in asked),
+        "model": model.describe(),
+        "method": spec.name,
+        "source": spec.source,
+        "options": dataclasses.asdict(wanted.options),
+        **{name: first.question.baseline.name for name, used in uses.items() if used},
+        "tolerance": wanted.tolerance,
+        "max_evaluations": wanted.max_evaluations,
+        "seed": wanted.seed,
+        "notes": estimate.notes,
+        "versions": versions(),
+    }
+    return {
+        "name": first.sample.name.rsplit(" ", 1)[0] if many and len(outcomes) > 1 else first.sample.name,
+        "text": first.sample.text,
+        "modality": model.modality,
+        "unit_kind": units.kind,
+        "method": spec.name,
+        "target": names,
+        "scale": first.target.scale,
+        "signed": spec.signed and estimate.signed,
+        "unit": spec.unit,
+        "how": spec.summary,
+        "misuse": spec.misuse,
+        "prediction": _prediction(wanted, predicted[0]) if not many or len(outcomes) == 1 else [],
+        "health": [f.to_dict() for f in Health(found)],
+        "provenance": plain(provenance),
+    }
+
+
+def _prediction(wanted: Plan, outcome: Outcome | None) -> list[dict[str, Any]]:
+    """Return labels with probabilities, the most probable first (at most five)."""
+    if outcome is None or outcome.estimate is None or wanted.model.labels is None:
+        return []
+    probabilities = outcome.estimate.extra["probability"][:, 0]
+    score = outcome.estimate.score
+    order = np.argsort(-score, kind="stable")[:5]
+    return [
+        {
+            "label": wanted.model.labels[i],
+            "score": float(score[i]),
+            "probability": float(probabilities[i]) if np.isfinite(probabilities[i]) else None,
+        }
+        for i in order
+    ]

@@ -1,0 +1,242 @@
+"""Route "interface": our function in the place of the model's attention function.
+
+Transformers looks the attention function, and the function that makes masks, up by a name in the
+model's configuration. Both are registered under a name of their own for the time of one call,
+the configurations of the models that support it are set to that name, and all is put back.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_utils import AttentionInterface
+
+from saliscope.attention import kernels
+from saliscope.attention.layers import Layer
+from saliscope.attention.reducer import Reducer
+from saliscope.core.errors import RefusedError
+
+__all__ = ["Attend", "as_asked", "installed"]
+
+# One call at a time: configurations can be shared by models, and the second of two calls would
+# otherwise remember the name of the first as what to put back.
+_SWITCH = threading.RLock()
+_NUMBERS = itertools.count()
+
+# Arguments that models pass on and that the common kernel leaves alone as well: they speak of
+# outputs, caches or positions that were dealt with before.
+_HARMLESS = frozenset({
+    "cache_position", "deterministic", "logits_to_keep", "num_items_in_batch", "output_attentions",
+    "output_hidden_states", "output_router_logits", "position_embeddings", "position_ids",
+    "return_dict", "token_type_ids", "use_cache",
+})  # fmt: skip
+
+
+class Attend:
+    """The attention function: the model's own result, with the probabilities reduced beside.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The layers that are looked at; all other modules just get their attention.
+    reducer : Reducer
+    """
+
+    def __init__(self, layers: Sequence[Layer], reducer: Reducer) -> None:
+        self._names = {id(layer.module): layer.name for layer in layers}
+        self._reducer = reducer
+        self._groups: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]] = []
+
+    def __call__(
+        self,
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        dropout: float = 0.0,
+        scaling: float | None = None,
+        is_causal: bool | None = None,
+        position_bias: torch.Tensor | None = None,
+        **extra: Any,
+    ) -> tuple[torch.Tensor, None]:
+        """Compute attention as transformers' ``sdpa_attention_forward`` does, and reduce it."""
+        self._check(module, attention_mask, key.shape[2], extra)
+        name = self._names.get(id(module))
+        shape = (query.shape[0], query.shape[1], query.shape[2], key.shape[2])
+        place = None if name is None else self._reducer.begin(name, shape, query)
+        causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+        causal = bool(causal) and query.shape[2] > 1 and attention_mask is None
+        if causal and query.shape[2] != key.shape[2]:
+            msg = f"{type(module).__name__} was given a cache; call without past_key_values"
+            raise RefusedError(msg)
+        if place is not None:
+            scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+            added = kernels.additive(
+                attention_mask, position_bias, causal, query.shape[2], key.shape[2], query
+            )
+            seen = kernels.visible(
+                attention_mask, causal, query.shape[2], key.shape[2], query.device
+            )
+            if self._reducer.reduce == "received" and kernels.can_sum(query, key, value):
+                output = self._sums(place, query, key, value, added, scale, seen)
+                self._reducer.end(place, attention_mask, seen)
+                return output, None
+            repeated = kernels.repeat_heads(key, query.shape[1])
+            heads = self._reducer.heads
+            for block in kernels.blocks(query, repeated, added, scale, heads):
+                self._reducer.take(
+                    place, block.example, block.heads, block.queries, block.probabilities
+                )
+            self._reducer.end(place, attention_mask, seen)
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling,
+            is_causal=causal, position_bias=position_bias,
+        )  # fmt: skip
+        return output, None
+
+    def _check(
+        self, module: nn.Module, mask: torch.Tensor | None, keys: int, extra: Mapping[str, Any]
+    ) -> None:
+        """Refuse what would change the result in a way that is not computed here."""
+        for word, value in extra.items():
+            if value is None or word in _HARMLESS:
+                continue
+            # The window of a sliding layer is in its mask, where it matters at all.
+            if word == "sliding_window" and (mask is not None or keys <= int(value)):
+                continue
+            msg = (
+                f"{type(module).__name__} passes {word!r} to its attention, which streaming "
+                "attention does not compute; use a gradient or masking method instead"
+            )
+            raise RefusedError(msg)
+        if mask is not None and (mask.ndim != 4 or mask.shape[-1] != keys):
+            msg = (
+                f"{type(module).__name__} was given an attention mask of shape "
+                f"{tuple(mask.shape)}; give one of shape (batch, tokens)"
+            )
+            raise RefusedError(msg)
+
+    def _sums(
+        self,
+        place: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        added: torch.Tensor | None,
+        scale: float,
+        seen: torch.Tensor | None,
+    ) -> torch.Tensor:
+        dtype = kernels.accumulation(query.dtype)
+        heads = query.shape[1]
+        key = kernels.repeat_heads(key, heads).to(dtype)
+        value = kernels.repeat_heads(value, heads).to(dtype)
+        output = query.new_empty(query.shape[0], query.shape[2], heads, value.shape[-1])
+        for examples, rows, columns, others in self._alike(seen):
+            alone = len(examples) == len(query)
+            part = [t if alone else t[examples] for t in (query, key, value)]
+            mask = added if added is None or alone or len(added) == 1 else added[examples]
+            found, sums, removed = kernels.column_sums(
+                part[0].to(dtype), part[1], part[2], mask, scale,
+                rows=rows, columns=columns, others=others, heads=self._reducer.heads,
+            )  # fmt: skip
+            self._reducer.take_sums(place, examples, sums, removed)
+            output[examples] = found.transpose(1, 2).to(query.dtype)
+        return output
+
+    def _alike(
+        self, seen: torch.Tensor | None
+    ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Return examples of equal masks together, with their rows, columns and other keys.
+
+        Padding that no query sees needs no place among the other keys.
+        """
+        if self._groups:
+            return self._groups
+        reducer = self._reducer
+        rest = ~reducer.columns
+        if seen is not None:
+            rest = rest & seen.any(1)
+        groups: dict[bytes, list[int]] = {}
+        masks = torch.cat([reducer.rows, reducer.columns, rest], 1).cpu()
+        for example in range(len(masks)):
+            groups.setdefault(masks[example].numpy().tobytes(), []).append(example)
+        for members in groups.values():
+            first = members[0]
+            self._groups.append((
+                torch.tensor(members, device=rest.device),
+                reducer.rows[first].nonzero()[:, 0],
+                reducer.columns[first].nonzero()[:, 0],
+                rest[first].nonzero()[:, 0],
+            ))  # fmt: skip
+        return self._groups
+
+
+_ABSENT = object()
+
+
+@contextmanager
+def as_asked(
+    module: nn.Module, settings: Mapping[str, Any], only: set[int] | None
+) -> Iterator[None]:
+    """Set entries of the configurations inside a module, and put the dictionaries back.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    settings : mapping of str to value
+        Raw entries of the configurations' dictionaries.
+    only : set of int or None
+        Identities of the configurations to change; None for all that have the entry.
+    """
+    configs = {id(part.config): part.config for part in module.modules()
+               if isinstance(part, PreTrainedModel)}  # fmt: skip
+    before: list[tuple[dict[str, Any], str, Any]] = []
+    try:
+        for number, config in configs.items():
+            entries = vars(config)
+            for word, value in settings.items():
+                if (only is None and word in entries) or (only is not None and number in only):
+                    before.append((entries, word, entries.get(word, _ABSENT)))
+                    entries[word] = value
+        yield
+    finally:
+        for entries, word, value in reversed(before):
+            if value is _ABSENT:
+                entries.pop(word, None)
+            else:
+                entries[word] = value
+
+
+@contextmanager
+def installed(module: nn.Module, layers: Sequence[Layer], attend: Attend) -> Iterator[None]:
+    """Let the attention layers of a module call `attend` for the time of the context.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    layers : sequence of Layer
+        All layers of route "interface", of every kind: a model must not run one side with
+        masks of another implementation.
+    attend : Attend
+    """
+    only = {id(layer.owner.config) for layer in layers if layer.owner is not None}
+    with _SWITCH:
+        name = f"saliscope_{next(_NUMBERS)}"
+        try:
+            AttentionInterface.register(name, attend)
+            AttentionMaskInterface.register(name, sdpa_mask)
+            with as_asked(module, {"_attn_implementation_internal": name}, only):
+                yield
+        finally:
+            AttentionInterface._global_mapping.pop(name, None)
+            AttentionMaskInterface._global_mapping.pop(name, None)

@@ -1,0 +1,217 @@
+"""Find the attention layers of a module: where they are, what they attend to, how to read them.
+
+Three routes exist. "interface": the module calls the function that transformers' attention
+interface names, so that function can be ours. "hooks": the module returns its weights when it is
+asked to, one layer at a time. Anything else cannot be read, and is refused by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+from transformers import GenerationMixin, PreTrainedModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
+
+from saliscope.core.errors import OptionError, RefusedError
+
+__all__ = ["KINDS", "Kind", "Layer", "find_layers", "select_layers", "stack_of"]
+
+Kind = Literal["encoder", "decoder", "cross"]
+Route = Literal["interface", "hooks"]
+KINDS: tuple[Kind, ...] = ("encoder", "decoder", "cross")
+
+_CROSS = re.compile(r"cross|encoder_attn|encdec|multihead_attn", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One attention module.
+
+    Parameters
+    ----------
+    name : str
+        Path of the module in the model: "esm.encoder.layer.0.attention.self".
+    module : torch.nn.Module
+    kind : {"encoder", "decoder", "cross"}
+        Attention among the tokens of an encoder, among those of a decoder, or from the decoder
+        to the encoder.
+    route : {"interface", "hooks"}
+    owner : transformers.PreTrainedModel or None
+        The innermost model around it, whose configuration it follows.
+    """
+
+    name: str
+    module: nn.Module
+    kind: Kind
+    route: Route
+    owner: PreTrainedModel | None
+
+
+def _interfaces(cls: type[nn.Module]) -> Iterator[AttentionInterface]:
+    """Yield the attention interfaces that the methods of a class look functions up in."""
+    for base in cls.__mro__:
+        if base is nn.Module:
+            return
+        for member in vars(base).values():
+            if not inspect.isfunction(member):
+                continue
+            function = inspect.unwrap(member)
+            for word in function.__code__.co_names:
+                found = function.__globals__.get(word)
+                if isinstance(found, AttentionInterface):
+                    yield found
+
+
+def _route(module: nn.Module, owner: PreTrainedModel | None) -> Route | None:
+    """Return the route that fits one module, or None."""
+    if isinstance(module, PreTrainedModel):
+        return None
+    found = list(_interfaces(type(module)))
+    if found:
+        # A model with an interface of its own has attention that the common kernel is not, and so
+        # has one whose class does not claim that the common kernel serves it (attention sinks).
+        usable = owner is not None and owner._can_set_attn_implementation() and owner._supports_sdpa
+        common = all(interface is ALL_ATTENTION_FUNCTIONS for interface in found)
+        return "interface" if usable and common else None
+    if isinstance(module, nn.MultiheadAttention):
+        return "hooks"
+    if "attention" in type(module).__name__.lower():
+        forward = inspect.unwrap(type(module).forward)
+        if "output_attentions" in inspect.signature(forward).parameters:
+            return "hooks"
+    return None
+
+
+def _side(
+    name: str, module: nn.Module, owners: list[PreTrainedModel], two_sided: bool
+) -> Literal["encoder", "decoder"]:
+    """Return which side of a model a self-attention module is on."""
+    if two_sided:
+        for part in name.split("."):
+            if part == "encoder":
+                return "encoder"
+            if part == "decoder":
+                return "decoder"
+    for flag in ("is_causal", "is_decoder"):
+        value = getattr(module, flag, None)
+        if value is True:
+            return "decoder"
+        if value is False and flag == "is_causal":
+            return "encoder"
+    if any(getattr(owner.config, "is_decoder", False) is True for owner in owners):
+        return "decoder"
+    # Left: modules that say nothing of themselves. A model that generates text is causal, unless
+    # it is told otherwise above.
+    return "decoder" if any(isinstance(o, GenerationMixin) for o in owners) else "encoder"
+
+
+def find_layers(module: nn.Module) -> list[Layer]:
+    """Find every attention layer that can be read.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A transformers model, or any module built of `torch.nn.MultiheadAttention`.
+
+    Returns
+    -------
+    list of Layer
+        In the order of the module tree.
+
+    Raises
+    ------
+    RefusedError
+        If there is none: the message names the class.
+
+    Examples
+    --------
+    >>> net = nn.TransformerEncoderLayer(8, 2, batch_first=True)
+    >>> [(layer.name, layer.kind, layer.route) for layer in find_layers(net)]
+    [('self_attn', 'encoder', 'hooks')]
+    """
+    owners: dict[str, list[PreTrainedModel]] = {}
+    found: list[tuple[str, nn.Module, Route]] = []
+    unreadable: list[str] = []
+    for name, part in module.named_modules():
+        parent = owners.get(name.rpartition(".")[0], []) if name else []
+        owners[name] = [*parent, part] if isinstance(part, PreTrainedModel) else parent
+        route = _route(part, owners[name][-1] if owners[name] else None)
+        if route is not None:
+            found.append((name, part, route))
+        elif "attention" in type(part).__name__.lower():
+            unreadable.append(type(part).__name__)
+    names = [name for name, _, _ in found]
+    # A wrapper hands `output_attentions` down to the module that computes: only the innermost
+    # counts, or every layer would be read twice.
+    inner = [
+        entry for entry in found
+        if not any(n != entry[0] and n.startswith(f"{entry[0]}." if entry[0] else "")
+                   for n in names)
+    ]  # fmt: skip
+    if not inner:
+        seen = f" (its {', '.join(sorted(set(unreadable)))} gives no weights)" if unreadable else ""
+        msg = (
+            f"{type(module).__name__} has no attention layer that can be read{seen}; "
+            "use a gradient or masking method instead"
+        )
+        raise RefusedError(msg)
+    paths = [name.split(".") for name in names]
+    first = {next((p for p in path if p in {"encoder", "decoder"}), "") for path in paths}
+    two_sided = {"encoder", "decoder"} <= first
+    layers = []
+    for name, part, route in inner:
+        own = owners[name]
+        cross = getattr(part, "is_cross_attention", None) is True or bool(_CROSS.search(name))
+        kind: Kind = "cross" if cross else _side(name, part, own, two_sided)
+        layers.append(Layer(name, part, kind, route, own[-1] if own else None))
+    return layers
+
+
+def stack_of(name: str) -> str:
+    """Return the list of blocks that a layer is in: the path before its first number."""
+    parts = name.split(".")
+    numbers = [i for i, part in enumerate(parts) if part.isdecimal()]
+    return ".".join(parts[: numbers[0]]) if numbers else ""
+
+
+def select_layers(module: nn.Module, kind: str) -> list[Layer]:
+    """Return the attention layers of one kind.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    kind : {"encoder", "decoder", "cross"}
+
+    Raises
+    ------
+    OptionError
+        If `kind` is no such word, or the model has no such layers.
+    RefusedError
+        If the model has several stacks of that kind (two towers), or no readable attention.
+    """
+    if kind not in KINDS:
+        msg = f"kind={kind!r} does not exist; use one of {', '.join(KINDS)}"
+        raise OptionError(msg)
+    layers = find_layers(module)
+    chosen = [layer for layer in layers if layer.kind == kind]
+    if not chosen:
+        there = [k for k in KINDS if any(layer.kind == k for layer in layers)]
+        options = " or ".join(f"kind={k!r}" for k in there)
+        msg = f"{type(module).__name__} has no {kind} attention; use {options}"
+        raise OptionError(msg)
+    stacks = sorted({stack_of(layer.name) for layer in chosen})
+    if len(stacks) > 1:
+        msg = (
+            f"{type(module).__name__} has {len(stacks)} stacks of {kind} attention "
+            f"({', '.join(stacks)}); pass the part that is meant"
+        )
+        raise RefusedError(msg)
+    if len({layer.route for layer in chosen}) > 1:
+        msg = f"{type(module).__name__} mixes two kinds of attention modules; pass one part of it"
+        raise RefusedError(msg)
+    return chosen

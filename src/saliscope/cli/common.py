@@ -1,0 +1,171 @@
+"""What the commands share: reading inputs, numbers and flags, and the output folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from saliscope.api.inputs import Input, read_records
+from saliscope.core.errors import InputError, OptionError
+from saliscope.core.registry import MethodSpec, options_from
+
+__all__ = [
+    "Folder", "read_bytes", "read_flags", "read_inputs", "read_numbers", "say", "staged",
+]  # fmt: skip
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
+          "kib": 2**10, "mib": 2**20, "gib": 2**30}  # fmt: skip
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """Print a line of the summary."""
+    if not quiet:
+        print(text)
+
+
+def warn(text: str) -> None:
+    """Print a line on standard error."""
+    print(f"saliscope: {' '.join(text.split())}", file=sys.stderr)
+
+
+def read_bytes(text: str | None) -> int | None:
+    """Return a number of bytes such as "500MB" or "2GiB".
+
+    Examples
+    --------
+    >>> read_bytes("2GiB"), read_bytes("1000")
+    (2147483648, 1000)
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
+    if found is None or found[2].casefold() not in _UNITS:
+        msg = f"--budget {text!r} is not a size; write bytes, or e.g. 500MB or 2GiB"
+        raise OptionError(msg)
+    count = int(float(found[1]) * _UNITS[found[2].casefold()])
+    if count < 1:
+        msg = f"--budget {text} must be positive, e.g. 500MB"
+        raise OptionError(msg)
+    return count
+
+
+def read_numbers(text: str | None, flag: str) -> list[int] | None:
+    """Return comma-separated whole numbers.
+
+    Examples
+    --------
+    >>> read_numbers("0,-1", "--layers")
+    [0, -1]
+    """
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        msg = f"{flag} {text!r}: write whole numbers with commas, e.g. 0,1,-1"
+        raise OptionError(msg) from error
+
+
+def read_flags(arguments: Sequence[str], specs: Sequence[MethodSpec]) -> dict[str, dict[str, object]]:
+    """Return each method's own options from the flags that the command itself does not know.
+
+    A flag goes to every chosen method that has the option; one that none has is refused.
+    """
+    given: dict[str, object] = {}
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("--"):
+            msg = f"{word!r} is not understood here; options are written --name value"
+            raise OptionError(msg)
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            value = left.pop(0) if left and not left[0].startswith("--") else "true"
+        given[name.replace("-", "_")] = value
+    chosen: dict[str, dict[str, object]] = {spec.name: {} for spec in specs}
+    for name, value in given.items():
+        takers = [s for s in specs if name in s.options.__dataclass_fields__]
+        if not takers:
+            options_from(specs[0], {name: value})  # refuses, naming the nearest
+        for spec in takers:
+            chosen[spec.name][name] = value
+    return chosen
+
+
+def read_inputs(source: str, modality: str) -> list[Input]:
+    """Return the records of a file, or the literal input itself.
+
+    A source that does not exist and looks like a file name is refused as a missing file.
+    """
+    path = Path(source)
+    try:
+        exists = path.exists()
+    except OSError:  # too long for a file name: a literal
+        exists = False
+    if exists:
+        return list(read_records(source, modality))
+    looks_like_file = re.search(r"\.(fa|fasta|faa|txt|tsv|csv|gz|a2m|a3m)$", source, re.IGNORECASE)
+    if looks_like_file or (os.sep in source and " " not in source):
+        msg = f"{source}: there is no such file"
+        raise InputError(msg)
+    return [Input("input", source)]
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """Give a file beside `path` to write, which takes its name when all went well."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        umask = os.umask(0)
+        os.umask(umask)
+        beside.chmod(0o666 & ~umask)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+class Folder:
+    """The output folder: made at once, so that trouble shows early, and gone again if unused."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.made: list[Path] = []
+
+    def __enter__(self) -> Folder:
+        if self.path.exists() and not self.path.is_dir():
+            msg = f"{self.path}: is a file; -o names a folder"
+            raise InputError(msg)
+        missing = [p for p in (self.path, *self.path.parents) if not p.exists()]
+        try:
+            for folder in reversed(missing):
+                folder.mkdir()
+                self.made.append(folder)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            self._undo()
+            msg = f"{self.path}: cannot be written ({error.strerror}); choose another folder"
+            raise InputError(msg) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._undo()
+
+    def _undo(self) -> None:
+        """Remove the folders that were made here and hold nothing."""
+        for folder in reversed(self.made):
+            kept = [p for p in folder.rglob("*") if p.is_file()]
+            if kept:
+                return
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,75 @@
+"""`saliscope explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from saliscope.api.explaining import explain_each, plan
+from saliscope.api.inputs import Input
+from saliscope.api.store import Store
+from saliscope.cli.common import Folder, read_bytes, read_flags, read_inputs, say, warn
+from saliscope.cli.writing import REPORTED, Written, write_failures, write_report
+from saliscope.core.errors import ToleranceError
+from saliscope.core.registry import get_method
+from saliscope.models.loading import load
+
+__all__ = ["run"]
+
+
+def run(
+    source: str, model: str, out: str, *, methods: Sequence[str], targets: Sequence[str],
+    general: dict[str, Any], budget: str | None, seed: int, device: str, strict: bool, quiet: bool,
+    extra: Sequence[str],
+) -> None:  # fmt: skip
+    """Explain every record of a file by every chosen method."""
+    specs = [get_method(name) for name in methods]
+    own = read_flags(extra, specs)
+    bytes_ = read_bytes(budget)
+    adapter = load(model, device=device)
+    target = None if not targets else targets[0] if len(targets) == 1 else list(targets)
+    # A general parameter goes to the methods that use it, and must be used by one.
+    used = {name for spec in specs for name in spec.takes}
+    plans = [
+        plan(
+            adapter, spec.name, target, budget=bytes_, seed=seed, options=own[spec.name],
+            **{k: v for k, v in general.items() if k in spec.takes or k not in used},
+        )
+        for spec in specs
+    ]  # fmt: skip
+    inputs = read_inputs(source, adapter.modality)
+    with Folder(out) as folder:
+        store = Store(folder.path / "records")
+
+        def results() -> Iterator[tuple[str, str, object]]:
+            for wanted in plans:
+                each = explain_each(
+                    wanted, inputs, collect=True, strict=strict, progress=not quiet, store=store
+                )
+                for item, result in zip(inputs, each, strict=True):
+                    yield item.name, wanted.method.name, result
+
+        written = Written(folder.path / "attributions.csv")
+        written.add(results())
+        title = f"{Path(source).name if len(source) < 200 else 'input'} by {adapter.name}"
+        write_report(folder.path / "report.html", written.shown, title)
+        write_failures(folder.path, written.failures)
+        _summary(folder.path, inputs, written, quiet=quiet)
+    for name, method, error in written.failures[:5]:
+        warn(f"{name} ({method}): {error}")
+    if written.failures:
+        lost = len({n for n, _, _ in written.failures})
+        warn(f"{lost} of {len(inputs)} records failed; see {folder.path / 'failures.csv'}")
+        only_strict = all(isinstance(e, ToleranceError) for _, _, e in written.failures)
+        raise SystemExit(1 if only_strict else 2)
+
+
+def _summary(folder: Path, inputs: Sequence[Input], written: Written, *, quiet: bool) -> None:
+    for record in written.shown[:3]:
+        say(repr(record), quiet=quiet)
+    if len(written.shown) > 3:
+        say(f"... and {written.count - 3:,} more results", quiet=quiet)
+    say(f"{written.table}  ({written.count:,} results)", quiet=quiet)
+    more = f"  (the first {REPORTED} of {len(inputs):,} records)" if len(inputs) > REPORTED else ""
+    say(f"{folder / 'report.html'}{more}", quiet=quiet)

@@ -1,0 +1,65 @@
+"""All defaults that depend on the modality, in one table.
+
+Adapters and `saliscope.explain` read their defaults from here, and `saliscope models --defaults`
+prints it, so that what is documented is what happens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DEFAULTS", "Defaults"]
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What happens when nothing is said, and the option that changes it.
+
+    Parameters
+    ----------
+    target, scale : str
+        What is explained (``target=``) and on which scale (``saliscope.Class(..., scale=)``).
+    baseline : str
+        Where paths start (``baseline=``).
+    fill : str
+        What stands in place of a part that is taken away (``fill=``).
+    unit : str
+        What gets a value (``groups=`` of masking).
+    features : str
+        How the features of one unit become one number (``reduce=`` of gradient).
+    """
+
+    target: str
+    scale: str
+    baseline: str
+    fill: str
+    unit: str
+    features: str
+
+
+DEFAULTS: dict[str, Defaults] = {
+    "protein": Defaults(
+        target="likelihood of the whole sequence in one unmasked pass",
+        scale="log_prob",
+        baseline="mask",
+        fill="mask",
+        unit="residue",
+        features="gradient: L2 norm over the embedding; else signed sum",
+    ),
+    "text": Defaults(
+        target="predicted class (masked language model: likelihood)",
+        scale="logit",
+        baseline="mask",
+        fill="mask",
+        unit="token (masking: word)",
+        features="gradient: L2 norm over the embedding; else signed sum",
+    ),
+    "tensor": Defaults(
+        target="predicted class (largest output)",
+        scale="raw",
+        baseline="zero",
+        fill="zero",
+        unit="element",
+        features="none: every element keeps its own signed value",
+    ),
+}

@@ -1,0 +1,122 @@
+"""Text models: tokens with character offsets, and words over them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from saliscope.core.errors import InputError, ModelError, OptionError
+from saliscope.core.health import Finding, finding
+from saliscope.core.model import Sample
+from saliscope.core.units import Grouping, Units
+from saliscope.models.tokens import TokenModel
+
+__all__ = ["TextModel", "words_of"]
+
+_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]+")
+
+
+def words_of(text: str) -> list[tuple[int, int]]:
+    """Return the character spans of the words and punctuation of a text.
+
+    Examples
+    --------
+    >>> [("It isn't bad!"[a:b]) for a, b in words_of("It isn't bad!")]
+    ['It', "isn't", 'bad', '!']
+    """
+    return [m.span() for m in _WORD.finditer(text)]
+
+
+def _word_labels(text: str, spans: Sequence[tuple[int, int]]) -> Grouping:
+    """Give every token the word that it overlaps most; tokens of no characters get -1."""
+    words = words_of(text)
+    labels = np.full(len(spans), -1, dtype=np.int64)
+    for i, (start, end) in enumerate(spans):
+        shared = [min(end, b) - max(start, a) for a, b in words]
+        if end > start and shared and max(shared) > 0:
+            labels[i] = int(np.argmax(shared))
+    used = np.unique(labels[labels >= 0])
+    ranked = np.where(labels >= 0, np.searchsorted(used, labels), -1).astype(np.int64)
+    names = tuple(text[words[w][0] : words[w][1]] for w in used)
+    return Grouping("word", labels=ranked, names=names)
+
+
+class TextModel(TokenModel):
+    """Hugging Face text models with a fast tokenizer (it knows character offsets)."""
+
+    modality = "text"
+
+    def __init__(self, module: nn.Module, tokenizer: Any, name: str) -> None:
+        super().__init__(module, tokenizer, name)
+        if not getattr(tokenizer, "is_fast", False):
+            msg = f"{name}: its tokenizer knows no character offsets; load a fast tokenizer"
+            raise ModelError(msg)
+
+    def token_id(self, text: str) -> int:
+        """Return the id of a token."""
+        vocabulary: dict[str, int] = self.tokenizer.get_vocab()
+        if text in vocabulary:
+            return vocabulary[text]
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1:
+            msg = f"{text!r} is not one token of {self.name}, but {len(ids)}; give a single token"
+            raise OptionError(msg)
+        return int(ids[0])
+
+    def prepare(self, raw: object, *, name: str | None = None) -> Sequence[Sample]:
+        """Turn a text into one sample; units are tokens, with words as a grouping."""
+        if not isinstance(raw, str):
+            msg = f"a text is a string, not {type(raw).__name__}"
+            raise InputError(msg)
+        label = name or (" ".join(raw[:28].split()) + ("..." if len(raw) > 28 else ""))
+        if not raw.strip():
+            msg = f"{label or 'input'}: the text is empty; give at least one word"
+            raise InputError(msg)
+        coded = self.tokenizer(
+            raw, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False
+        )
+        ids = np.array(coded["input_ids"], dtype=np.int64)
+        if self.limit is not None and len(ids) > self.limit:
+            msg = (
+                f"{label}: has {len(ids):,} tokens; {self.name} takes at most {self.limit:,}; "
+                "split the text"
+            )
+            raise InputError(msg)
+        special = np.array(coded["special_tokens_mask"], dtype=bool)
+        offsets = [(int(a), int(b)) for a, b in coded["offset_mapping"]]
+        spans = [_trimmed(raw, a, b) for a, b in offsets]
+        if special.all():
+            msg = f"{label}: the tokenizer of {self.name} finds no token in it; check the text"
+            raise InputError(msg)
+        tokens = ["" if s else raw[a:b] for s, (a, b) in zip(special, spans, strict=True)]
+        unk = self.tokenizer.unk_token_id
+        unknown = [i for i in range(len(ids)) if ids[i] == unk and not special[i]]
+        found: list[Finding] = []
+        if unknown:
+            names = ", ".join(repr(tokens[i]) for i in unknown[:5])
+            found.append(finding("unknown_units", count=len(unknown), names=names))
+        keep = ~special
+        spans = [(0, 0) if s else span for s, span in zip(special, spans, strict=True)]
+        units = Units(
+            ("position",), (len(ids),), "token",
+            {"position": ("position", np.where(keep, np.cumsum(keep), 0).tolist()),
+             "token": ("position", tokens),
+             "start": ("position", [a for a, _ in spans]),
+             "end": ("position", [b for _, b in spans])},
+            keep, {"word": _word_labels(raw, spans)},
+        )  # fmt: skip
+        context = {
+            "ids": ids, "unknown": frozenset(unknown), "width": self.embed(ids[:1]).shape[-1],
+        }  # fmt: skip
+        return [Sample(label, raw, units, None, context, (raw, ids.tobytes()), tuple(found))]
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Leave out white space that some tokenizers count to the token behind it."""
+    while start < end and text[start].isspace():
+        start += 1
+    return start, end

@@ -1,0 +1,30 @@
+"""Pictures and the report: drawn from results alone, without the model.
+
+`plot` draws a record with matplotlib, `html` writes one self-contained page about many records,
+`notebook` is what a notebook shows.
+"""
+
+from __future__ import annotations
+
+from saliscope.show.bars import word_bars
+from saliscope.show.choose import plot
+from saliscope.show.files import save_figure
+from saliscope.show.heatmaps import layer_position, position_position
+from saliscope.show.notebook import notebook
+from saliscope.show.report import html
+from saliscope.show.residues import residue_track
+from saliscope.show.tensors import tensor_plot
+from saliscope.show.text import colored_text
+
+__all__ = [
+    "colored_text",
+    "html",
+    "layer_position",
+    "notebook",
+    "plot",
+    "position_position",
+    "residue_track",
+    "save_figure",
+    "tensor_plot",
+    "word_bars",
+]

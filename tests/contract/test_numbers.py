@@ -1,0 +1,143 @@
+"""Every method on every adapter: the same numbers however the work is cut (design rule 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.cases import ABLE, UNABLE, Case, general, names
+from saliscope import RefusedError, explain
+from saliscope.core.registry import methods
+
+pairs = pytest.mark.parametrize(("method", "case"), ABLE, ids=names)
+CLOSE = {torch.float32: 1e-5, torch.float64: 1e-12}
+
+
+def maps(results: Any) -> list[np.ndarray]:
+    """Return bare values of one result or of many."""
+    return [r.to_numpy() for r in (results if isinstance(results, list) else [results])]
+
+
+def same(got: list[np.ndarray], wanted: list[np.ndarray], share: float) -> None:
+    """Equal to `share` of the largest value."""
+    assert len(got) == len(wanted)
+    for a, b in zip(got, wanted, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=0, atol=share * max(np.abs(b).max(), 1e-12))
+
+
+def test_every_registered_method_runs_on_some_adapter() -> None:
+    assert {method for method, _ in ABLE} == set(methods())
+    assert len(ABLE) + len(UNABLE) == len(methods()) * 4
+
+
+@pytest.mark.parametrize(("method", "case"), UNABLE, ids=names)
+def test_what_a_model_does_not_offer_is_refused_by_name(method: str, case: Case) -> None:
+    with pytest.raises(RefusedError) as caught:
+        explain(case.make(torch.float64), case.inputs[0], method, case.targets[0])
+    missing = methods()[method].needs - case.offers
+    assert all(word in str(caught.value) for word in (method, *missing, "masking"))
+    assert "\n" not in str(caught.value)
+
+
+@pairs
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_packing_changes_nothing(method: str, case: Case, dtype: torch.dtype) -> None:
+    share = 1e-12 if case.name == "function" else CLOSE[dtype]
+    options = {"method": method, **general(method, 9)}
+    one, two = case.targets
+    model = case.make(dtype)
+    alone = [explain(model, raw, target=one, **options) for raw in case.inputs]
+    wanted = maps(alone)
+    together = explain(case.make(dtype), list(case.inputs), target=one, **options)
+    same(maps(together), wanted, share)
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_allclose(a.score, b.score, rtol=share * 10, atol=share * 10)
+    single = explain(model, list(case.inputs), target=one, budget=1, **options)
+    same(maps(single), wanted, share)
+    if dtype == torch.float32:
+        return
+    turned = explain(model, list(case.inputs)[::-1], target=one, **options)
+    same(maps(turned)[::-1], wanted, share)
+    several = explain(model, list(case.inputs), target=two, **options)
+    apart = explain(model, list(case.inputs), target=two, budget=1, **options)
+    same(maps(several), maps(apart), share)
+
+
+@pairs
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+def test_reduced_precision_is_near_double_and_accumulates_wide(
+    method: str, case: Case, dtype: torch.dtype
+) -> None:
+    options = {"method": method, "target": case.targets[0], **general(method)}
+    a = explain(case.make(dtype), case.inputs[0], **options)
+    exact = explain(case.make(torch.float64), case.inputs[0], **options).to_numpy()
+    assert a.to_numpy().dtype == np.float64
+    assert np.isfinite(a.to_numpy()).all()
+    reduced = case.name != "function" and dtype != torch.float32
+    assert ("reduced_precision" in a.health) == reduced
+    # Differences of scores lose digits, so the bound is on the angle between the maps.
+    x, y = a.to_numpy().ravel(), exact.ravel()
+    cosine = float(x @ y / np.sqrt((x @ x) * (y @ y)))
+    assert cosine >= (0.9 if reduced else 0.99999)
+
+
+@pairs
+def test_one_seed_gives_the_same_bytes(method: str, case: Case) -> None:
+    options = {"method": method, "target": case.targets[0], "seed": 7, "budget": 1, **general(method)}
+    one, two = (explain(case.make(torch.float32), case.inputs[2], **options) for _ in range(2))
+    assert one.to_bytes() == two.to_bytes()
+    assert one.equals(two)
+    model = case.make(torch.float32)
+    again = [explain(model, case.inputs[2], **options).to_bytes() for _ in range(2)]
+    assert again[0] == again[1] == one.to_bytes()
+
+
+@pairs
+def test_global_random_states_do_not_reach_the_numbers(method: str, case: Case) -> None:
+    options = {"method": method, "target": case.targets[0], "budget": 1, **general(method)}
+    torch.manual_seed(1)
+    one = explain(case.make(torch.float32), case.inputs[0], **options)
+    torch.manual_seed(2)
+    two = explain(case.make(torch.float32), case.inputs[0], **options)
+    assert one.to_bytes() == two.to_bytes()
+
+
+@pairs
+def test_inputs_keep_their_bits(method: str, case: Case) -> None:
+    before = [i.clone() if isinstance(i, torch.Tensor) else i for i in case.inputs]
+    explain(case.make(torch.float64), list(case.inputs), method, case.targets[0], **general(method))
+    for one, two in zip(case.inputs, before, strict=True):
+        assert torch.equal(one, two) if isinstance(one, torch.Tensor) else one == two
+
+
+@pairs
+def test_a_list_an_iterator_and_one_input(method: str, case: Case) -> None:
+    model, options = case.make(torch.float64), general(method)
+    many = explain(model, list(case.inputs), method, case.targets[0], **options)
+    assert isinstance(many, list)
+    stream = explain(model, iter(case.inputs), method, case.targets[0], **options)
+    assert not isinstance(stream, list)
+    same(maps(list(stream)), maps(many), 1e-12)
+    assert explain(model, [], method, case.targets[0], **options) == []
+
+
+@pairs
+def test_labels_and_provenance_are_complete(method: str, case: Case) -> None:
+    a = explain(case.make(torch.float64), case.inputs[0], method, case.targets[0], **general(method))
+    assert a.method == method
+    assert a.evaluations > 0
+    assert set(a.values.dims) <= set(a.data.coords) | {"dim_1", "dim_2"}
+    assert a.provenance["model"]["weights"]
+    assert a.provenance["seed"] == 0
+    assert a.provenance["versions"]["torch"] == torch.__version__
+    if case.name in {"protein", "text"}:
+        assert a.text == case.inputs[0]
+        assert len(a.to_frame()) == a.values.size
+    both = explain(case.make(torch.float64), case.inputs[0], method, case.targets[1], **general(method))
+    assert both.values.dims[0] == "target"
+    assert len(both.target) == 2
+    same([both.select(1).to_numpy()], [both.to_numpy()[1]], 0)

@@ -1,0 +1,1 @@
+"""Toy models, slow references and snapshots that the tests share."""

@@ -1,0 +1,93 @@
+"""One case per adapter, for tests that run over every method and every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from helpers import tokens, toys
+from saliscope.core.registry import MethodSpec, methods
+from saliscope.models.function import FunctionModel
+from saliscope.models.protein import ProteinModel
+from saliscope.models.tensor import TensorModel
+from saliscope.models.text import TextModel
+
+PROTEINS = ("MVHLTPEEK", "MKWX", "ACDEFGHIKLMNPQRSTVWYA", "GG")
+TEXTS = ("The film was unbelievably good!", "dull", "It isn't bad, it is a very fine story.")
+
+
+@dataclass(frozen=True)
+class Case:
+    """An adapter with inputs of different lengths.
+
+    Parameters
+    ----------
+    name : str
+    offers : frozenset of str
+    make : callable
+        Makes a fresh model in a floating type.
+    inputs : sequence
+    targets : tuple
+        Two targets; the first is the plain one.
+    """
+
+    name: str
+    offers: frozenset[str]
+    make: Callable[[torch.dtype], Any]
+    inputs: Sequence[Any]
+    targets: tuple[Any, Any]
+
+
+def _tensors() -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(6)
+    lengths = ((1, 4, 3), (2, 4, 3), (1, 7, 3), (3, 2, 3))
+    return tuple(torch.randn(n, generator=generator, dtype=torch.float64) for n in lengths)
+
+
+CASES = (
+    Case(
+        "tensor", TensorModel.offers, lambda dtype: TensorModel(toys.PoolNet(dtype).eval(), "pool"),
+        _tensors(), (2, [0, 3]),
+    ),
+    Case(
+        "function", FunctionModel.offers, lambda _: FunctionModel(toys.numpy_softplus, "softplus"),
+        _tensors(), (0, [1, 0]),
+    ),
+    Case(
+        "protein", ProteinModel.offers,
+        lambda dtype: ProteinModel(tokens.esm(dtype), tokens.esm_tokenizer(), "esm"),
+        PROTEINS, ("likelihood", ["1", "2"]),
+    ),
+    Case(
+        "text", TextModel.offers,
+        lambda dtype: TextModel(tokens.bert(dtype), tokens.word_tokenizer(), "bert"),
+        TEXTS, ("positive", ["negative", "positive"]),
+    ),
+)  # fmt: skip
+
+ABLE = [
+    (method, case)
+    for method, spec in methods().items()
+    for case in CASES
+    if spec.needs <= case.offers
+]
+UNABLE = [
+    (method, case)
+    for method, spec in methods().items()
+    for case in CASES
+    if not spec.needs <= case.offers
+]
+
+
+def names(value: object) -> str:
+    """Return the name of a parameter, for test ids."""
+    return value.name if isinstance(value, Case) else str(value)
+
+
+def general(method: str, most: int = 13) -> dict[str, Any]:
+    """Return general options that keep a method short, as far as it takes them."""
+    spec: MethodSpec = methods()[method]
+    return {"max_evaluations": most} if "max_evaluations" in spec.takes else {}

@@ -1,0 +1,106 @@
+"""Tiny token models, built from configurations: nothing is downloaded."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch import nn
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    EsmConfig,
+    EsmForMaskedLM,
+    EsmTokenizer,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
+
+RESIDUES = [
+    "<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>",
+]  # fmt: skip
+WORDS = [
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "film", "was", "is", "n", "##t", "good",
+    "bad", "very", "not", "un", "##believ", "##able", "a", "and", "it", "'", "t", "s", ",", ".",
+    "!", "?", "story", "dull", "fine", "##ly", "isn", "plot", "\u00e9t\u00e9",
+]  # fmt: skip
+
+
+def spread(module: nn.Module, seed: int, scale: float) -> None:
+    """Draw matrices anew from one seed, wide enough that inputs matter."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, scale / parameter.shape[1] ** 0.5, generator=generator)
+
+
+def esm_tokenizer() -> EsmTokenizer:
+    """Return the tokenizer of ESM-2's alphabet."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vocab.txt"
+        path.write_text("\n".join(RESIDUES) + "\n", encoding="utf-8")
+        return EsmTokenizer(str(path))
+
+
+def esm(
+    dtype: torch.dtype = torch.float32, *, token_dropout: bool = True, limit: int = 66
+) -> EsmForMaskedLM:
+    """Return a small ESM-2 with random weights."""
+    config = EsmConfig(
+        vocab_size=len(RESIDUES), mask_token_id=RESIDUES.index("<mask>"), pad_token_id=1,
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+        max_position_embeddings=limit, position_embedding_type="rotary",
+        token_dropout=token_dropout, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1,
+        emb_layer_norm_before=False, tie_word_embeddings=True, layer_norm_eps=1e-5,
+    )  # fmt: skip
+    module = EsmForMaskedLM(config)
+    spread(module, 3, 1.5)
+    return module.to(dtype).eval()
+
+
+def word_tokenizer() -> PreTrainedTokenizerFast:
+    """Return a WordPiece tokenizer over a few words."""
+    vocabulary = {word: i for i, word in enumerate(WORDS)}
+    inner = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    inner.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    inner.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
+        pad_token="[PAD]", mask_token="[MASK]", model_max_length=48,
+    )  # fmt: skip
+
+
+def _sizes() -> dict[str, Any]:
+    return {
+        "vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": 24, "pad_token_id": 0,
+    }  # fmt: skip
+
+
+def bert(
+    dtype: torch.dtype = torch.float32, labels: tuple[str, ...] = ("negative", "neutral", "positive")
+) -> BertForSequenceClassification:
+    """Return a small BERT classifier with random weights."""
+    config = BertConfig(
+        **_sizes(), max_position_embeddings=64, num_labels=len(labels),
+        id2label=dict(enumerate(labels)), label2id={n: i for i, n in enumerate(labels)},
+    )  # fmt: skip
+    module = BertForSequenceClassification(config)
+    spread(module, 4, 2.0)
+    return module.to(dtype).eval()
+
+
+def roberta(dtype: torch.dtype = torch.float32) -> RobertaForSequenceClassification:
+    """Return a small RoBERTa classifier, whose positions start behind the padding id."""
+    config = RobertaConfig(**_sizes(), max_position_embeddings=64, num_labels=2)
+    module = RobertaForSequenceClassification(config)
+    spread(module, 5, 2.0)
+    return module.to(dtype).eval()

@@ -10,13 +10,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, str(Path(__file__).parent))
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
 
-from helpers import tokens  # noqa: E402
-from saliscope.models.protein import ProteinModel  # noqa: E402
-from saliscope.models.text import TextModel  # noqa: E402
+from helpers import tokens
+from saliscope.models.protein import ProteinModel
+from saliscope.models.text import TextModel
 
 settings.register_profile(
     "saliscope", deadline=None, max_examples=50, derandomize=True,

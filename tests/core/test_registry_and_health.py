@@ -24,7 +24,13 @@ from saliscope.core.health import CATALOG, Finding, Health, finding
 from saliscope.core.registry import get_method, methods, options_from
 
 WORDS = {
-    "integrated_gradients": ["ig", "IG", "IntegratedGradients", "integrated", "Integrated Gradients"],
+    "integrated_gradients": [
+        "ig",
+        "IG",
+        "IntegratedGradients",
+        "integrated",
+        "Integrated Gradients",
+    ],
     "gradient": ["saliency", "Saliency", "vanilla-gradient", "grad"],
     "input_x_gradient": ["InputXGradient", "gradient_x_input", "input-x-gradient"],
     "occlusion": ["Occlusion", "sliding_window"],
@@ -39,7 +45,7 @@ def test_words_of_others_are_understood(name: str, word: str) -> None:
 
 @pytest.mark.parametrize("word", ["integrated_gradient5", "gradeint", "maskng", "", "shap_values"])
 def test_an_unknown_method_names_the_nearest(word: str) -> None:
-    with pytest.raises(OptionError, match="does not exist: (did you mean|known)"):
+    with pytest.raises(OptionError, match=r"does not exist: (did you mean|known)"):
         get_method(word)
 
 
@@ -171,8 +177,9 @@ def test_every_finding_can_be_made_and_kept(code: str) -> None:
 findings_ = st.lists(
     st.builds(
         lambda code, severity: Finding(code, severity, "s.", "r."),
-        st.sampled_from("abcdef"), st.sampled_from(["error", "warning", "note"]),
-    )  # fmt: skip
+        st.sampled_from("abcdef"),
+        st.sampled_from(["error", "warning", "note"]),
+    )
 )
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import saliscope
 from helpers import tokens, toys
 from saliscope import OptionError, explain
-from saliscope.core.target import as_target
+from saliscope.core.target_spec import as_target
 from saliscope.models.readout import scaled
 from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
@@ -267,6 +267,8 @@ def test_a_function_sees_the_output_object_of_a_transformer(text: Any) -> None:
 def test_equal_targets_have_equal_keys() -> None:
     model = TensorModel(toys.two_layer(), "net")
     (sample,) = model.prepare(torch.ones(1, 3))
-    keys = [as_target(t, model).bind(model, sample).key for t in (0, "0", 1, (0, 1), [0, 1], [1, 0])]
+    keys = [
+        as_target(t, model).bind(model, sample).key for t in (0, "0", 1, (0, 1), [0, 1], [1, 0])
+    ]
     assert keys[0] == keys[1]
     assert len(set(keys)) == 5

@@ -89,7 +89,9 @@ def test_groups_are_relabeled_without_changing_who_is_together(
 ) -> None:
     units = line(length, before, 1)
     labels = data.draw(
-        st.lists(st.integers(-1, 40), min_size=length, max_size=length).filter(lambda v: max(v) >= 0)
+        st.lists(st.integers(-1, 40), min_size=length, max_size=length).filter(
+            lambda v: max(v) >= 0
+        )
     )
     grouping = units.group(labels)
     used = sorted({v for v in labels if v >= 0})
@@ -115,7 +117,8 @@ def test_each_and_whole_are_partitions(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "labels", [[0, 1], [0, 1, 2, 3], [-2, 0, 1], [-1, -1, -1], [0.0, 1.0, 2.0], [[0, 1, 2]], ["a"] * 3]
+    "labels",
+    [[0, 1], [0, 1, 2, 3], [-2, 0, 1], [-1, -1, -1], [0.0, 1.0, 2.0], [[0, 1, 2]], ["a"] * 3],
 )
 def test_groups_that_do_not_fit_are_refused(labels: list[object]) -> None:
     with pytest.raises(OptionError, match="groups"):
@@ -123,7 +126,9 @@ def test_groups_that_do_not_fit_are_refused(labels: list[object]) -> None:
 
 
 def test_a_grouping_that_is_not_known_is_refused_with_what_there_is() -> None:
-    units = Units(("position",), (2,), "token", groupings={"word": Grouping("word", np.zeros(2, int))})
+    units = Units(
+        ("position",), (2,), "token", groupings={"word": Grouping("word", np.zeros(2, int))}
+    )
     assert units.group("word").count == 1
     with pytest.raises(OptionError, match="it has: token, word"):
         units.group("sentence")

@@ -86,7 +86,8 @@ def _sizes() -> dict[str, Any]:
 
 
 def bert(
-    dtype: torch.dtype = torch.float32, labels: tuple[str, ...] = ("negative", "neutral", "positive")
+    dtype: torch.dtype = torch.float32,
+    labels: tuple[str, ...] = ("negative", "neutral", "positive"),
 ) -> BertForSequenceClassification:
     """Return a small BERT classifier with random weights."""
     config = BertConfig(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -47,7 +48,7 @@ def random_net(
     """Return a fully connected network with weights from one seed, times `scale`."""
     generator = torch.Generator().manual_seed(seed)
     layers: list[nn.Module] = []
-    for i, (inner, outer) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (inner, outer) in enumerate(itertools.pairwise(sizes)):
         layer = nn.Linear(inner, outer)
         with torch.no_grad():
             bound = scale / inner**0.5

@@ -70,7 +70,9 @@ def test_several_targets_at_once_equal_each_alone(
     a = explain(toys.two_layer(), X, method=method, target=[1, 0], **options)
     assert a.values.dims[:2] == ("target", "example")
     assert a.target == ["1", "0"]
-    np.testing.assert_allclose(a.to_numpy()[:, 0], [second, first], atol=exact(options) * 10, rtol=0)
+    np.testing.assert_allclose(
+        a.to_numpy()[:, 0], [second, first], atol=exact(options) * 10, rtol=0
+    )
 
 
 SIGNED = [row for row in LITERALS if row[1].get("reduce") is None and "absolute" not in row[1]]
@@ -103,7 +105,9 @@ def test_a_function_of_the_output_sees_the_container(kind: str) -> None:
         part = out["logits"] if kind == "dict" else out[0] if kind != "object" else out.logits
         return part[:, 1]
 
-    a = explain(toys.Wrapped(toys.two_layer(), kind), X.repeat(3, 1), method="masking", target=second)
+    a = explain(
+        toys.Wrapped(toys.two_layer(), kind), X.repeat(3, 1), method="masking", target=second
+    )
     assert a.target == "second"
     np.testing.assert_allclose(a.to_numpy(), [[2, -4, -1]] * 3, atol=1e-12)
 

@@ -53,7 +53,11 @@ def test_the_engine_equals_the_plain_driver(
 ) -> None:
     net, x, b, f = setting(shape, activation, seed)
     wanted = reference.reference_drive(method, f, x, b, **options)
-    place = {"occlusion": {"fill": b}, "masking": {"fill": b}, "integrated_gradients": {"baseline": b}}
+    place = {
+        "occlusion": {"fill": b},
+        "masking": {"fill": b},
+        "integrated_gradients": {"baseline": b},
+    }
     a = explain(net, x[None], method=method, target=[0, 1, 2], **options, **place.get(method, {}))
     close(a.to_numpy()[:, 0], wanted.values)
     close(a.score.values[:, 0], wanted.score)
@@ -68,9 +72,7 @@ def test_the_engine_equals_the_plain_driver(
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize(("activation", "seed"), NETS)
-def test_the_engine_equals_the_papers(
-    shape: tuple[int, ...], activation: Any, seed: int
-) -> None:
+def test_the_engine_equals_the_papers(shape: tuple[int, ...], activation: Any, seed: int) -> None:
     net, x, b, f = setting(shape, activation, seed)
     every = [0, 1, 2]
     slopes = np.stack([s.numpy() for s in reference.slopes(f, x)])

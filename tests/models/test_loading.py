@@ -56,7 +56,9 @@ def test_a_folder_is_loaded_as_what_it_is(folder: Path) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", torch.float16])
 def test_a_folder_is_loaded_in_the_precision_that_is_asked(folder: Path, dtype: Any) -> None:
     model = load(folder, dtype=dtype)
-    assert model.module.dtype == (dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype))
+    assert model.module.dtype == (
+        dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype)
+    )
     assert np.isfinite(explain(model, "good", "gradient", 0).to_numpy()).all()
 
 
@@ -107,7 +109,9 @@ class Bomb:
         return (Path.touch, (self.path,))
 
 
-@pytest.mark.parametrize("name", ["model.bin", "model.pt", "model.PTH", "model.pkl", "model.joblib"])
+@pytest.mark.parametrize(
+    "name", ["model.bin", "model.pt", "model.PTH", "model.pkl", "model.joblib"]
+)
 def test_pickles_are_never_opened(tmp_path: Path, name: str) -> None:
     path, mark = tmp_path / name, tmp_path / "exploded"
     path.write_bytes(pickle.dumps(Bomb(mark)))
@@ -245,7 +249,8 @@ def test_tensors_that_cannot_be_explained(raw: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "baseline", ["mask", torch.ones(4), torch.full((3,), float("nan")), float("inf"), [1, "a"], object()]
+    "baseline",
+    ["mask", torch.ones(4), torch.full((3,), float("nan")), float("inf"), [1, "a"], object()],
 )
 def test_baselines_of_tensors_that_do_not_fit(baseline: Any) -> None:
     with pytest.raises(OptionError) as caught:

@@ -102,7 +102,8 @@ def test_any_text_is_read_or_refused_in_one_line(protein: ProteinModel, raw: str
     try:
         (sample,) = protein.prepare(raw)
     except InputError as error:
-        assert len(str(error).splitlines()) == 1
+        told = str(error)
+        assert len(told.splitlines()) == 1
     else:
         assert sample.text.isascii()
         assert sample.text.isupper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,8 @@ def test_any_text_is_read_or_refused_in_one_line(text: TextModel, raw: str) -> N
     try:
         (sample,) = text.prepare(raw, name="it")
     except InputError as error:
-        assert len(str(error).splitlines()) == 1
+        told = str(error)
+        assert len(told.splitlines()) == 1
         return
     units = sample.units
     assert units.keep is not None
@@ -87,7 +89,7 @@ def test_any_text_is_read_or_refused_in_one_line(text: TextModel, raw: str) -> N
 def test_words_are_in_order_and_hold_everything_but_space(raw: str) -> None:
     spans = words_of(raw)
     assert all(a < b for a, b in spans)
-    assert all(b <= c for (_, b), (c, _) in zip(spans, spans[1:], strict=False))
+    assert all(b <= c for (_, b), (c, _) in itertools.pairwise(spans))
     outside = [raw[i] for i in range(len(raw)) if not any(a <= i < b for a, b in spans)]
     assert all(c.isspace() for c in outside)
 

@@ -90,7 +90,7 @@ def attention(
     if budget is not None and budget < 1:
         msg = f"budget={budget} must be a positive number of bytes, e.g. 2 * 2**30"
         raise OptionError(msg)
-    settings = {
+    settings: dict[str, Any] = {
         "reduce": reduce, "kind": kind, "layers": layers, "heads": heads, "specials": specials,
         "budget": budget or BUDGET, "seed": seed,
     }  # fmt: skip

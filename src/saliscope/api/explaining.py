@@ -14,12 +14,14 @@ from saliscope.api.results import assemble
 from saliscope.api.store import Store
 from saliscope.core.ask import Ask, Estimate, Options, Question, Steps
 from saliscope.core.attribution import Attribution
-from saliscope.core.engine import Job, Outcome, Progress, drive
+from saliscope.core.engine import drive
 from saliscope.core.errors import OptionError, RefusedError, SaliscopeError, ToleranceError
 from saliscope.core.model import Model, Sample
 from saliscope.core.perturbation import Perturbation
 from saliscope.core.registry import MethodSpec, get_method, methods, options_from
-from saliscope.core.target import BoundTarget, Class, Many, Predicted, Target, as_target
+from saliscope.core.target import BoundTarget, Class, Many, Predicted, Target
+from saliscope.core.target_spec import as_target
+from saliscope.core.tasks import Job, Outcome, Progress
 from saliscope.models.loading import load
 
 __all__ = ["Plan", "explain", "explain_each", "plan"]
@@ -185,7 +187,7 @@ def explain(
     >>> with torch.no_grad():
     ...     _ = net.weight.copy_(torch.tensor([[1.0, -2.0, 3.0], [0.0, 0.0, 0.0]]))
     >>> a = explain(net, torch.ones(1, 3), method="integrated_gradients", target=0)
-    >>> a.to_numpy().round(6).tolist(), round(a.score, 6)
+    >>> a.to_numpy().round(6).tolist(), round(a.score.item(), 6)
     ([[1.0, -2.0, 3.0]], 2.0)
     """
     wanted = plan(

@@ -11,11 +11,11 @@ import numpy as np
 
 from saliscope.core.ask import Estimate
 from saliscope.core.attribution import Attribution, dataset
-from saliscope.core.engine import Outcome
 from saliscope.core.health import Finding, Health, finding
 from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.record import plain
+from saliscope.core.tasks import Outcome
 from saliscope.core.units import Units
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _examined(
 def _is_input(sample: Sample, baseline: Baseline) -> bool:
     ids = sample.context.get("ids")
     if ids is not None and baseline.ids is not None:
-        return bool(np.array_equal(ids, baseline.ids))
+        return bool(np.array_equal(ids, np.asarray(baseline.ids)))
     return sample.value is not None and bool((sample.value == baseline.value).all())
 
 

@@ -155,9 +155,9 @@ class Attribution(Record):
             lines.append(f"  error        {self.error:.2%} of the map (estimated)")
         if self.values.ndim == 1 and self.values.size:
             top = self.top(5)
-            label = next((c for c in ("residue", "token", "word") if c in top), None)
+            kind = next((c for c in ("residue", "token", "word") if c in top), None)
             shown = [
-                f"{row[label] if label else ''}{'' if label == 'residue' else ' ' if label else ''}"
+                f"{row[kind] if kind else ''}{'' if kind == 'residue' else ' ' if kind else ''}"
                 f"{row['position'] if 'position' in top else row.iloc[0]} {row['value']:+.3g}"
                 for _, row in top.iterrows()
             ]

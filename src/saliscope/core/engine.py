@@ -6,21 +6,23 @@ out, call counting and progress are here, once; no method and no adapter contain
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from saliscope.core.ask import Answer, Ask, Estimate, Question, Steps
+from saliscope.core.ask import Answer, Ask, Estimate
 from saliscope.core.batching import DEFAULT_BUDGET, Sizer, sizers
 from saliscope.core.errors import ModelError, OutOfMemoryError, SaliscopeError
-from saliscope.core.health import Finding, finding
-from saliscope.core.model import Model, Pass, Piece, Reader, Sample
+from saliscope.core.health import finding
+from saliscope.core.model import Model, Pass, Piece, Reader
 from saliscope.core.perturbation import Perturbation
-from saliscope.core.target import BoundTarget
+from saliscope.core.tasks import Job, Outcome, Progress, Task
 from saliscope.core.units import FloatArray
 
 __all__ = ["Job", "Outcome", "Progress", "drive"]
@@ -29,91 +31,8 @@ _MEMORY = 100_000  # target values remembered for deduplication
 _ACTIVE = 256  # questions under way at once
 _QUEUE = 64  # rows that are kept waiting, so that batches can be filled and sorted
 
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One sample, its target, and the method started on it.
-
-    `key` is equal for jobs whose outcome must be equal; such a job is done once.
-    """
-
-    sample: Sample
-    target: BoundTarget
-    question: Question
-    start: Callable[[Question], Steps]
-    key: Hashable | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What came of a job: an estimate or an error, and what it cost."""
-
-    job: Job
-    estimate: Estimate | None
-    error: SaliscopeError | None
-    evaluations: int
-    calls: int
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: questions done and started, rows run, batches run."""
-
-    done: int
-    started: int
-    rows: int
-    calls: int
-
-
-@dataclass(eq=False)
-class _Task:
-    """A job under way: the ask that is pending and what has been received of it."""
-
-    number: int
-    job: Job
-    steps: Steps
-    ask: Ask
-    values: FloatArray
-    probabilities: FloatArray
-    gradients: FloatArray | None = None
-    waiting: list[tuple[int, int]] = field(default_factory=list)  # (row, view)
-    missing: int = 0
-    evaluations: int = 0
-    calls: int = 0
-    findings: dict[str, Finding] = field(default_factory=dict)
-    error: SaliscopeError | None = None
-
-    def pose(self, ask: Ask) -> None:
-        """Take up a new ask."""
-        targets, views = self.job.target.count, len(self.job.target.views)
-        self.ask = ask
-        rows = ask.points.rows
-        self.values = np.zeros((rows, targets))
-        self.probabilities = np.zeros((rows, targets))
-        self.gradients = None
-        if ask.fold is not None:
-            units = self.job.sample.units.shape
-            sums = rows if ask.fold.rows is None else len(ask.fold.rows)
-            self.gradients = np.zeros((sums, targets, *units))
-        self.waiting = [(row, view) for row in range(rows) for view in range(views)]
-        self.missing = len(self.waiting)
-
-    def receive(self, rows: np.ndarray, got: Pass) -> None:
-        """Add what a batch gave for `rows`."""
-        self.values[rows] += got.values
-        self.probabilities[rows] += got.probabilities
-        if got.gradients is not None:
-            assert self.gradients is not None
-            assert self.ask.fold is not None
-            if self.ask.fold.rows is None:
-                self.gradients[rows] += got.gradients
-            else:
-                self.gradients += got.gradients
-        self.missing -= len(rows)
-
-
-_Chosen = list[tuple[_Task, list[tuple[int, int]]]]
+_Rows = npt.NDArray[np.int64]
+_Chosen = list[tuple[Task, list[tuple[int, int]]]]
 
 
 class _Run:
@@ -128,14 +47,14 @@ class _Run:
         self.recent: OrderedDict[Hashable, Outcome] = OrderedDict()
         self.rows = self.calls = self.done = self.started = 0
 
-    def sizer(self, task: _Task) -> Sizer:
+    def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
         key = (task.ask.fold is not None, task.job.target.count, bucket, self.model.threads)
         return self.known.setdefault(key, Sizer())
 
     # -- cutting -----------------------------------------------------------------------------
 
-    def cut(self, tasks: list[_Task]) -> _Chosen:
+    def cut(self, tasks: list[Task]) -> _Chosen:
         """Choose the rows of the next batch from all that wait."""
         waiting = [task for task in tasks if task.waiting]
         # Longest first: the largest batch comes first, so that memory trouble shows at once.
@@ -156,13 +75,13 @@ class _Run:
             chosen.append((task, taken))
         return chosen
 
-    def _kind(self, task: _Task) -> Hashable:
+    def _kind(self, task: Task) -> Hashable:
         pack = self.model.pack_key(task.job.sample, task.ask.points)
         return (task.ask.fold is not None, task.job.target.count, pack)
 
     # -- running -----------------------------------------------------------------------------
 
-    def step(self, tasks: list[_Task]) -> None:
+    def step(self, tasks: list[Task]) -> None:
         """Cut one batch, run it (halving while memory runs out), and hand out what it gave."""
         pending = [self.cut(tasks)]
         while pending:
@@ -199,8 +118,8 @@ class _Run:
         sizer = self.sizer(chosen[0][0])
         pieces: list[Piece] = []
         readers: list[Reader] = []
-        back: list[tuple[_Task, np.ndarray, int]] = []  # who gets what each reader reads
-        recalled: list[tuple[_Task, np.ndarray, Pass]] = []  # handed out once the batch has run
+        back: list[tuple[Task, _Rows, int]] = []  # who gets what each reader reads
+        recalled: list[tuple[Task, _Rows, Pass]] = []  # handed out once the batch has run
         seen: dict[Hashable, int] = {}  # row key -> physical row
         remember: list[list[Hashable | None]] = []
         total = 0
@@ -238,7 +157,7 @@ class _Run:
 
     def _pass(
         self, sizer: Sizer, chosen: _Chosen, pieces: list[Piece], readers: list[Reader],
-        back: list[tuple[_Task, np.ndarray, int]], remember: list[list[Hashable | None]], total: int,
+        back: list[tuple[Task, _Rows, int]], remember: list[list[Hashable | None]], total: int,
     ) -> None:  # fmt: skip
         """Run a realized batch and hand out what it gave."""
         account = sizer.bytes_per_row is None
@@ -268,11 +187,11 @@ class _Run:
             task.calls += 1
 
     def _recall(
-        self, task: _Task, rows: np.ndarray, keys: list[Hashable | None], view: int
-    ) -> tuple[np.ndarray, list[Hashable | None], list[tuple[_Task, np.ndarray, Pass]]]:
+        self, task: Task, rows: _Rows, keys: list[Hashable | None], view: int
+    ) -> tuple[_Rows, list[Hashable | None], list[tuple[Task, _Rows, Pass]]]:
         """Return what is left to compute, its keys, and what memory answers."""
         left: list[int] = []
-        recalled: list[tuple[_Task, np.ndarray, Pass]] = []
+        recalled: list[tuple[Task, _Rows, Pass]] = []
         for place, key in enumerate(keys):
             found = None
             if key is not None and task.job.target.key is not None:
@@ -294,7 +213,7 @@ class _Run:
     def drive(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         """Yield outcomes in the order of the jobs."""
         source = enumerate(jobs)
-        active: list[_Task] = []
+        active: list[Task] = []
         exhausted, upcoming = False, 0
         while not (exhausted and not active):
             while not exhausted and self._hungry(active):
@@ -312,13 +231,13 @@ class _Run:
                 yield self.finished.pop(upcoming)
                 upcoming += 1
 
-    def _hungry(self, active: list[_Task]) -> bool:
+    def _hungry(self, active: list[Task]) -> bool:
         if len(active) >= _ACTIVE:
             return False
         waiting = sum(len(t.waiting) for t in active)
         return waiting < max(_QUEUE, 2 * max((s.limit_seen for s in self.known.values()), default=1))
 
-    def _start(self, number: int, job: Job) -> list[_Task]:
+    def _start(self, number: int, job: Job) -> list[Task]:
         self.started += 1
         if job.key is not None:
             if job.key in self.twins:
@@ -330,19 +249,19 @@ class _Run:
             self.twins[job.key] = []
         steps = job.start(job.question)
         empty = np.zeros((0, 0))
-        task = _Task(number, job, steps, Ask(Perturbation.identity(job.sample.units)), empty, empty)
-        self._resume(task, lambda: next(steps))
+        task = Task(number, job, steps, Ask(Perturbation.identity(job.sample.units)), empty, empty)
+        self._resume(task, functools.partial(next, steps))
         return [] if number in self.finished else [task]
 
-    def _advance(self, task: _Task) -> bool:
+    def _advance(self, task: Task) -> bool:
         """Send answers that are complete; return whether the task goes on."""
         while not task.missing or task.error is not None:
             answer = Answer(task.values, task.probabilities, task.gradients)
-            if not self._resume(task, lambda answer=answer: task.steps.send(answer)):
+            if not self._resume(task, functools.partial(task.steps.send, answer)):
                 return False
         return True
 
-    def _resume(self, task: _Task, onward: Callable[[], Ask]) -> bool:
+    def _resume(self, task: Task, onward: Callable[[], Ask]) -> bool:
         """Let a method go on to its next ask; finish the task where it ends or fails."""
         estimate: Estimate | None = None
         error = task.error
@@ -376,7 +295,7 @@ class _Run:
 
 def _number(
     keys: list[Hashable | None], seen: dict[Hashable, int], start: int
-) -> tuple[list[int], np.ndarray]:
+) -> tuple[list[int], _Rows]:
     """Give equal keys one physical row: return the places that are new, and all rows."""
     new: list[int] = []
     physical = np.empty(len(keys), dtype=np.int64)
@@ -403,7 +322,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
-def _as_model_error(task: _Task, error: Exception) -> SaliscopeError:
+def _as_model_error(task: Task, error: Exception) -> SaliscopeError:
     if isinstance(error, SaliscopeError):
         return error
     wrapped = ModelError(f"{task.job.sample.name}: the model failed with {_line(error)}")

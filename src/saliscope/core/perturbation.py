@@ -89,7 +89,7 @@ class Perturbation:
     def row(self, index: int) -> FloatArray:
         """Return the weights of one row, shape (groups,)."""
         if self.weights is not None:
-            return self.weights[index]
+            return np.asarray(self.weights[index])
         assert self.removed is not None
         weights = np.ones(self.grouping.count)
         if self.removed[index] >= 0:

@@ -175,7 +175,7 @@ class Record:
                 labels[str(name)] = {
                     "dims": list(variable.dims), "values": [str(v) for v in variable.values.ravel()]
                 }  # fmt: skip
-                numbers = numbers.drop_vars(name)
+                numbers = numbers.drop_vars(str(name))
             elif variable.dtype.kind == "b":
                 msg = f"{name}: booleans are not stored; use whole numbers"
                 raise TypeError(msg)

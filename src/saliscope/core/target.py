@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoundTarget", "Call", "Class", "Contrast", "Likelihood", "Many", "Output", "Predicted",
-    "Projection", "Scale", "Substitution", "Target", "Token", "as_target",
+    "Projection", "Scale", "Substitution", "Target", "Token",
 ]  # fmt: skip
 
 Scale = Literal["logit", "log_prob", "prob", "log_odds", "raw"]
@@ -382,108 +382,13 @@ class Many(Target):
             msg = "several targets must share output, scale and masking; explain them apart"
             raise OptionError(msg)
         owner = np.concatenate([np.full(len(p.owner), i) for i, p in enumerate(parts)])
-        joined = {
-            name: np.concatenate([getattr(p, name) for p in parts])
-            for name in ("position", "index", "weight", "view")
-        }
         return replace(
             first,
             names=tuple(name for p in parts for name in p.names),
             owner=owner.astype(np.int64),
+            position=np.concatenate([p.position for p in parts]),
+            index=np.concatenate([p.index for p in parts]),
+            weight=np.concatenate([p.weight for p in parts]),
+            view=np.concatenate([p.view for p in parts]),
             key=tuple(p.key for p in parts),
-            **joined,
         )
-
-
-_SUBSTITUTION = re.compile(r"([A-Z]?)(\d+)([A-Z])(:context)?")
-_POSITION = re.compile(r"(\d+)(:context)?")
-
-
-def as_target(spec: object, model: Model) -> Target:
-    """Return the target that `spec` stands for.
-
-    Parameters
-    ----------
-    spec : object
-        None (the default of the model: the predicted class, or a sequence's likelihood), a class
-        number or label, ``("a", "b")`` or ``"a vs b"`` for a contrast, ``"V6E"`` for a
-        substitution, ``"likelihood"``, ``"likelihood:context"``, a tuple of numbers for one
-        entry of a raw output, a list for several targets, a function of the output, or a
-        `Target`.
-    model : Model
-
-    Raises
-    ------
-    OptionError
-        If nothing fits; the nearest label is named.
-    """
-    if isinstance(spec, Target):
-        return spec
-    if spec is None:
-        if "classes" in model.heads:
-            return Predicted()
-        if "tokens" in model.heads:
-            return Likelihood()
-        if "raw" in model.heads:
-            msg = "the output has several axes; give target= as a tuple of numbers, e.g. (0, 1)"
-            raise OptionError(msg)
-        msg = "this model has no output to explain by default; give a projection vector as target"
-        raise OptionError(msg)
-    if isinstance(spec, list):
-        if not spec:
-            msg = "the list of targets is empty; give at least one"
-            raise OptionError(msg)
-        return Many(tuple(as_target(item, model) for item in spec))
-    if callable(spec):
-        return Call(spec)
-    if isinstance(spec, np.ndarray) or hasattr(spec, "detach"):
-        array = np.asarray(spec.detach().cpu() if hasattr(spec, "detach") else spec)
-        return Projection(array)
-    if isinstance(spec, tuple):
-        return _from_tuple(spec, model)
-    if isinstance(spec, str):
-        return _from_text(spec, model)
-    if isinstance(spec, (int, np.integer)) and not isinstance(spec, bool):
-        if "classes" in model.heads or "raw" not in model.heads:
-            return Class(int(spec))
-        return Output((int(spec),))
-    msg = f"{spec!r} is not a target; give a class, a label, a contrast, a function or a Target"
-    raise OptionError(msg)
-
-
-def _from_tuple(spec: tuple[Any, ...], model: Model) -> Target:
-    if "classes" in model.heads and len(spec) == 2:
-        return Contrast(*spec)
-    if all(isinstance(i, (int, np.integer)) for i in spec) and "raw" in model.heads:
-        return Output(tuple(int(i) for i in spec))
-    msg = f"{spec!r} is not a target of this model; a contrast is a pair of classes"
-    raise OptionError(msg)
-
-
-def _from_text(spec: str, model: Model) -> Target:
-    text = spec.strip()
-    if "classes" in model.heads:
-        a, separator, b = text.partition(" vs ")
-        if separator and text not in (model.labels or ()):
-            return Contrast(a.strip(), b.strip())
-        return Class(text)
-    if "tokens" in model.heads:
-        if text in {"likelihood", "likelihood:context"}:
-            return Likelihood(context=text.endswith("context"))
-        found = _SUBSTITUTION.fullmatch(text)
-        if found:
-            wild_type, position, to, context = found.groups()
-            return Substitution(int(position), to, wild_type or None, context is not None)
-        found = _POSITION.fullmatch(text)
-        if found:
-            return Token(int(found[1]), context=found[2] is not None)
-        known = ("likelihood", "likelihood:context")
-        msg = (
-            f"target {spec!r} is not known: {nearest(text, known)} (or a substitution such as "
-            "'V6E', or a position such as '6'; ':context' masks the position)"
-        )
-        raise OptionError(msg)
-    if "raw" in model.heads and re.fullmatch(r"\d+", text):
-        return Output((int(text),))
-    msg = f"target {spec!r} is not known for this model"
-    raise OptionError(msg)

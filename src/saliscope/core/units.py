@@ -70,7 +70,7 @@ class Grouping:
     def members(self, group: int) -> npt.NDArray[np.bool_]:
         """Return the mask of the units in `group` (for a partition)."""
         assert self.labels is not None
-        return self.labels == group
+        return np.asarray(self.labels == group)
 
     def spread(self, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
         """Return the mean over the groups that cover each unit; units in none get zero.

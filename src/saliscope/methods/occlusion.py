@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ def _extents(units: Units) -> tuple[int, ...]:
     return (len(units.kept),) if units.keep is not None else units.shape
 
 
-def _per_axis(value: object, name: str, axes: int) -> tuple[int, ...]:
+def _per_axis(value: int | Sequence[int], name: str, axes: int) -> tuple[int, ...]:
     numbers = tuple(value) if isinstance(value, Sequence) else (value,) * axes
     if len(numbers) != axes:
         msg = f"{name}={value!r} has {len(numbers)} numbers; the input has {axes} axes"
@@ -80,7 +81,7 @@ def occlusion(question: Question, options: Occlusion) -> Steps:
     whole = yield Ask(Perturbation.identity(units))
     covered = yield Ask(Perturbation.without_each(boxes, question.baseline))
     drop = whole.values[0][:, None] - covered.values.T
-    share = float(np.prod(window) / max(1, np.prod(extents)))
+    share = math.prod(window) / max(1, math.prod(extents))
     return Estimate(
         boxes.spread(drop, units.shape), whole.values[0],
         findings=(finding("wide_occlusion", share=share),) if share > 0.25 else (),

@@ -71,7 +71,7 @@ def load(
     if isinstance(source, nn.Module):
         return _from_module(source, tokenizer, name)
     if callable(source):
-        return FunctionModel(source, name or getattr(source, "__name__", "function"))
+        return FunctionModel(source, name or str(getattr(source, "__name__", "function")))
     msg = (
         f"{type(source).__name__} is not a model; give a name, a folder, a torch module or a "
         "function on arrays"

@@ -61,7 +61,7 @@ def _cuda_devices() -> list[int]:
 
 
 def _seed(seed: int) -> None:
-    torch.random.default_generator.manual_seed(seed % 2**63)
+    torch.default_generator.manual_seed(seed % 2**63)
     for index in _cuda_devices():
         torch.cuda.default_generators[index].manual_seed(seed % 2**63)
     random.seed(seed)

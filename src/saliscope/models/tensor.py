@@ -135,7 +135,8 @@ class TensorModel(TorchModel):
             msg = f"baseline {given!r} is not one of a tensor: 'zero', a number, or a tensor"
             raise OptionError(msg)
         try:
-            array = torch.as_tensor(given, dtype=value.dtype, device=value.device)  # type: ignore[arg-type]
+            array = torch.as_tensor(np.asarray(given) if not isinstance(given, torch.Tensor) else given)
+            array = array.to(value)
         except (TypeError, ValueError, RuntimeError) as error:
             msg = f"a baseline of a tensor is 'zero', a number or a tensor, not {type(given).__name__}"
             raise OptionError(msg) from error
@@ -209,7 +210,7 @@ def _realize(piece: Piece, out: torch.Tensor) -> None:
                 if piece.sample.context["scalar"]:
                     out[place] = fill
                 else:
-                    out[(place, *box)] = fill[box]
+                    out[place][box] = fill[box]
         return
     assert grouping.labels is not None
     weights = np.stack([moved.row(int(row)) for row in piece.rows])

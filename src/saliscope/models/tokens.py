@@ -65,7 +65,8 @@ class TokenModel(TorchModel):
     def __init__(self, module: nn.Module, tokenizer: Any, name: str) -> None:
         super().__init__(module, name)
         self.tokenizer = tokenizer
-        self.config: Any = module.config
+        config: Any = module.config
+        self.config = config
         find = getattr(module, "get_input_embeddings", None)
         embedding = find() if find is not None else None
         if not isinstance(embedding, nn.Module):
@@ -81,9 +82,8 @@ class TokenModel(TorchModel):
         heads = {"embedding"}
         if "ForSequenceClassification" in kind:
             heads.add("classes")
-            names = self.config.id2label
-            self.labels = tuple(str(names[i]) for i in range(self.config.num_labels))
-            many = getattr(self.config, "problem_type", None) == "multi_label_classification"
+            self.labels = tuple(str(config.id2label[i]) for i in range(config.num_labels))
+            many = getattr(config, "problem_type", None) == "multi_label_classification"
             if many or len(self.labels) == 1:  # no softmax over these outputs
                 self.class_scale = "raw"
         elif "ForMaskedLM" in kind or "ForCausalLM" in kind:
@@ -188,8 +188,7 @@ class TokenModel(TorchModel):
             return covered
         assert grouping.labels is not None
         weights = np.append(moved.row(row), 1.0)
-        covered = weights[grouping.labels] == 0.0
-        return covered
+        return np.asarray(weights[grouping.labels] == 0.0)
 
     def _row_ids(self, sample: Sample, moved: Perturbation, row: int, view: tuple[int, ...]) -> Ids:
         ids: Ids = sample.context["ids"]

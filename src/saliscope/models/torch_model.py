@@ -41,7 +41,9 @@ def as_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     """Return a floating type by its name, or None to keep the model's own."""
     if dtype is None or isinstance(dtype, torch.dtype):
         return dtype
-    known = {n: getattr(torch, n) for n in ("float64", "float32", "bfloat16", "float16")}
+    known: dict[str, torch.dtype] = {
+        n: getattr(torch, n) for n in ("float64", "float32", "bfloat16", "float16")
+    }
     if dtype not in known:
         msg = f"dtype {dtype!r} does not exist: {nearest(dtype, known)}"
         raise OptionError(msg)

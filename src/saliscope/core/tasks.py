@@ -1,0 +1,101 @@
+"""Jobs that the engine is given, tasks that it has under way, and outcomes that it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from saliscope.core.ask import Ask, Estimate, Question, Steps
+from saliscope.core.errors import SaliscopeError
+from saliscope.core.health import Finding
+from saliscope.core.model import Pass, Sample
+from saliscope.core.target import BoundTarget
+from saliscope.core.units import FloatArray
+
+__all__ = ["Job", "Outcome", "Progress", "Task"]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One sample, its target, and the method started on it.
+
+    `key` is equal for jobs whose outcome must be equal; such a job is done once.
+    """
+
+    sample: Sample
+    target: BoundTarget
+    question: Question
+    start: Callable[[Question], Steps]
+    key: Hashable | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of a job: an estimate or an error, and what it cost."""
+
+    job: Job
+    estimate: Estimate | None
+    error: SaliscopeError | None
+    evaluations: int
+    calls: int
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: questions done and started, rows run, batches run."""
+
+    done: int
+    started: int
+    rows: int
+    calls: int
+
+
+@dataclass(eq=False)
+class Task:
+    """A job under way: the ask that is pending and what has been received of it."""
+
+    number: int
+    job: Job
+    steps: Steps
+    ask: Ask
+    values: FloatArray
+    probabilities: FloatArray
+    gradients: FloatArray | None = None
+    waiting: list[tuple[int, int]] = field(default_factory=list)  # (row, view)
+    missing: int = 0
+    evaluations: int = 0
+    calls: int = 0
+    findings: dict[str, Finding] = field(default_factory=dict)
+    error: SaliscopeError | None = None
+
+    def pose(self, ask: Ask) -> None:
+        """Take up a new ask."""
+        targets, views = self.job.target.count, len(self.job.target.views)
+        self.ask = ask
+        rows = ask.points.rows
+        self.values = np.zeros((rows, targets))
+        self.probabilities = np.zeros((rows, targets))
+        self.gradients = None
+        if ask.fold is not None:
+            units = self.job.sample.units.shape
+            sums = rows if ask.fold.rows is None else len(ask.fold.rows)
+            self.gradients = np.zeros((sums, targets, *units))
+        self.waiting = [(row, view) for row in range(rows) for view in range(views)]
+        self.missing = len(self.waiting)
+
+    def receive(self, rows: npt.NDArray[np.int64], got: Pass) -> None:
+        """Add what a batch gave for `rows`."""
+        self.values[rows] += got.values
+        self.probabilities[rows] += got.probabilities
+        if got.gradients is not None:
+            assert self.gradients is not None
+            assert self.ask.fold is not None
+            if self.ask.fold.rows is None:
+                self.gradients[rows] += got.gradients
+            else:
+                self.gradients += got.gradients
+        self.missing -= len(rows)

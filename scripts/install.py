@@ -36,14 +36,16 @@ def main() -> None:
     pip = [str(args.venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     torch = re.search(r"^torch==\S+", CONSTRAINTS.read_text(), re.MULTILINE)
     if torch is None:
-        raise SystemExit(f"{CONSTRAINTS}: pins no torch")
+        msg = f"{CONSTRAINTS}: pins no torch"
+        raise SystemExit(msg)
     subprocess.run([*pip, torch[0]], check=True)
     package = f"{ROOT}[{args.extras}]" if args.extras else str(ROOT)
     where = ["--editable", package] if args.editable else [package]
     subprocess.run([*pip, "--constraint", str(CONSTRAINTS), *where], check=True)
     seconds = time.perf_counter() - start
     label = f" with {args.extras}" if args.extras else ""
-    print(f"installed{label} in {seconds:.0f} s; {args.venv} holds {size(args.venv) / 2**20:,.0f} MiB")
+    mebibytes = size(args.venv) / 2**20
+    print(f"installed{label} in {seconds:.0f} s; {args.venv} holds {mebibytes:,.0f} MiB")
 
 
 if __name__ == "__main__":

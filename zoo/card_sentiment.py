@@ -20,7 +20,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from sentiment_data import HELD_OUT, NEUTRAL, SLOPE, UCI, UCI_CONFIDENCE, VADER, Sentences, build
 from sentiment_measures import Score, difference, fit_baseline, negation, negation_pairs, score
-from train_sentiment import probabilities
+from train_sentiment import measure, probabilities
 
 NAMES = {
     "tweets": "VADER tweets", "amazon": "VADER Amazon", "movies": "VADER movie snippets",
@@ -43,9 +43,10 @@ positive: of a neutral text, an unknown subject or another language it still nam
 `BertForSequenceClassification` (labels {labels}), {layers} layers of width {hidden}, {heads} heads,
 at most {longest} tokens; a lower-cased WordPiece tokenizer of {pieces:,} pieces made from the
 training texts, with character offsets. {parameters:,} parameters; weights in half precision
-{weights:.2f} MB, whole folder without this card {folder:.2f} MB. Half precision costs nothing
-measurable: the file read as float32 and run in float32 and in half precision give the same answer
-on {same:,} of {compared:,} test sentences (largest difference of P(positive) {apart:.4f}).
+{weights:.2f} MB, whole folder without this card {folder:.2f} MB. Accuracy on the inner split was
+{made_inner:.4f} before the weights were rounded to half precision and is {inner:.4f} with the file
+read as float32. Run in half precision, it gives the same answer as in float32 on {same:,} of
+{compared:,} test sentences (largest difference of P(positive) {apart:.4f}).
 
 ## Data and licenses
 
@@ -67,11 +68,12 @@ the {shared} sentences of UCI Amazon that also stand in VADER's Amazon file.
 |---|---|---|---|
 {splits}
 
-UCI Yelp and UCI IMDb are **held-out sources**: nothing of them was used in training, for the
-tokenizer, or to choose the epoch or a setting. Of the VADER sources a random tenth is held out
-(Amazon by whole reviews; movie snippets one by one, so two snippets of one review may lie on both
-sides). The inner split chose the epoch, the transformer's settings (a handful tried) and the
-baseline's.
+UCI Yelp and UCI IMDb are **held-out sources**: nothing of them was used in training or for the
+tokenizer. Of the VADER sources a random tenth is held out (Amazon by whole reviews; movie snippets
+one by one, so two snippets of one review may lie on both sides). The inner split chose the epoch and
+the baseline's settings. A few transformer settings were tried; they were about equal on the inner
+split, and one that heeded "not" in a few sentences was taken. Accuracies on the test sets were seen
+for these trials, so take them as those of a development set that chose little.
 
 ## Accuracy beside a bag of words
 
@@ -197,6 +199,9 @@ def main() -> None:
             row(name, len(rows), score(ours, hard, args.seed), score(theirs, hard, args.seed), gain)
         )
         print(lines[-1], flush=True)
+    rows = sentences.where("inner")
+    found = classify(tokenizer, model, [sentences.texts[i] for i in rows])
+    _, inner = measure(found, sentences, rows)
     pairs = negation_pairs()
     negations = negation(
         classify(tokenizer, model, [p for p, _ in pairs]),
@@ -221,7 +226,7 @@ def main() -> None:
         sure=UCI_CONFIDENCE, unsure=1 - UCI_CONFIDENCE, repeats=sum(sentences.dropped.values()),
         shared=sentences.shared, splits=split_table(sentences), tried=baseline.tried,
         baseline=baseline.settings, baseline_inner=baseline.inner_accuracy,
-        inner=made["inner_accuracy"], features=baseline.features, scores="\n".join(lines),
+        inner=inner, made_inner=made["inner_accuracy"], features=baseline.features, scores="\n".join(lines),
         verdict=verdict(gains), word_dropout=made["word_dropout"], blank=made["blank"],
         blank_tokens=blank_tokens, blank_positive=float(blank[0]),
         settings=f"Settings: {settings}; epoch {made['kept_epoch']} kept (inner loss "

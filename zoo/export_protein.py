@@ -1,6 +1,6 @@
 """Put a trained `zoo:protein` into the package: fp16 weights, config and tokenizer.
 
-    python zoo/export_protein.py --model build/zoo/protein --out src/saliscope/zoo/protein
+python zoo/export_protein.py --model build/zoo/protein --out src/saliscope/zoo/protein
 """
 
 from __future__ import annotations

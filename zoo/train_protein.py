@@ -141,7 +141,9 @@ def rate(step: int, steps: int, peak: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--out", type=Path, default=Path("build/zoo/protein"))
     parser.add_argument("--steps", type=int, default=6500)
@@ -175,7 +177,9 @@ def main() -> None:
         for _ in range(first):  # the drawn batches are the random state
             batches()
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"{parameters:,} parameters, {len(batches.ids):,} training sequences, {device}", flush=True)
+    print(
+        f"{parameters:,} parameters, {len(batches.ids):,} training sequences, {device}", flush=True
+    )
     start, seen, losses = time.perf_counter(), 0, []
     for step in range(first, args.steps):
         for group in optimizer.param_groups:
@@ -200,7 +204,11 @@ def main() -> None:
         if (step + 1) % 500 == 0 or step + 1 == args.steps:
             beside = checkpoint.with_suffix(".tmp")
             torch.save(
-                {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1},
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": step + 1,
+                },
                 beside,
             )
             beside.replace(checkpoint)

@@ -7,6 +7,8 @@ True
 
 from __future__ import annotations
 
+import sys
+import types
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +74,21 @@ __all__ = [
 render.register("plot", "saliscope.show:plot")
 render.register("html", "saliscope.show:html")
 render.register("notebook", "saliscope.show:notebook")
+
+
+class _Package(types.ModuleType):
+    """Keeps the subpackages `attention` and `methods` from hiding the functions of these names.
+
+    Importing a subpackage sets it as an attribute of its package; the public function is meant to
+    stand there. ``from saliscope.attention import ...`` is not touched by this.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _WHERE and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ from saliscope.core.tasks import Outcome
 from saliscope.core.units import Units
 
 if TYPE_CHECKING:
-    from saliscope.api.explaining import Plan
+    from saliscope.api.planning import Plan
 
 __all__ = ["assemble", "versions"]
 
@@ -49,7 +49,7 @@ def assemble(
     examples = wanted.model.modality == "tensor"
     several = target.count > 1
     lead = (*(("target",) if several else ()), *(("example",) if examples else ()))
-    dims, coords, pick = _labels(units, sample)
+    dims, coords, pick = _labels(units)
     if examples:
         coords["example"] = list(range(len(made)))
     names = list(target.names)
@@ -103,7 +103,7 @@ def _gap(estimate: Estimate) -> np.ndarray[Any, Any]:
 
 
 def _labels(
-    units: Units, sample: Sample
+    units: Units,
 ) -> tuple[tuple[str, ...], dict[str, Any], np.ndarray[Any, Any] | None]:
     """Return dims, coordinates of kept units, and which units are kept (None: all)."""
     pick = units.kept if units.keep is not None else None

@@ -238,5 +238,5 @@ def installed(module: nn.Module, layers: Sequence[Layer], attend: Attend) -> Ite
             with as_asked(module, {"_attn_implementation_internal": name}, only):
                 yield
         finally:
-            AttentionInterface._global_mapping.pop(name, None)
-            AttentionMaskInterface._global_mapping.pop(name, None)
+            AttentionInterface._global_mapping.pop(name, None)  # noqa: SLF001 - has no unregister
+            AttentionMaskInterface._global_mapping.pop(name, None)  # noqa: SLF001

@@ -169,7 +169,7 @@ def _attend(
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the output and the log-normalizer of every query, by the fast kernel."""
-    attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001
     output, normalizer = attend(query, key, value, attn_mask=added, scale=scale)
     return output, normalizer
 

@@ -75,7 +75,11 @@ def _route(module: nn.Module, owner: PreTrainedModel | None) -> Route | None:
     if found:
         # A model with an interface of its own has attention that the common kernel is not, and so
         # has one whose class does not claim that the common kernel serves it (attention sinks).
-        usable = owner is not None and owner._can_set_attn_implementation() and owner._supports_sdpa
+        usable = (
+            owner is not None
+            and owner._can_set_attn_implementation()  # noqa: SLF001 - what transformers asks
+            and owner._supports_sdpa  # noqa: SLF001
+        )
         common = all(interface is ALL_ATTENTION_FUNCTIONS for interface in found)
         return "interface" if usable and common else None
     if isinstance(module, nn.MultiheadAttention):

@@ -49,7 +49,7 @@ class Side:
             if mask is None:
                 masks.append(torch.ones(batch, length, dtype=torch.bool))
                 continue
-            mask = mask.bool().cpu()
+            mask = mask.bool().cpu()  # noqa: PLW2901
             if mask.shape[-1] != length or mask.shape[0] not in {1, batch}:
                 msg = (
                     f"the {word} of the {self._name} side has shape {tuple(mask.shape)}, but the "

@@ -132,8 +132,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Options:
-    """Base of every method's options: a frozen dataclass whose fields become keyword arguments
-    in Python, flags on the command line, rows in the docs and entries in the provenance.
+    """Base of every method's options.
+
+    A frozen dataclass whose fields become keyword arguments in Python, flags on the command line,
+    rows in the docs and entries in the provenance.
     """
 
 

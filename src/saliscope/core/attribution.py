@@ -125,8 +125,7 @@ class Attribution(Record):
         ]
         frame = self._data[names].to_dataframe().reset_index()
         first = [c for c in frame.columns if c not in names]
-        frame = frame[first + names].rename(columns={"values": "value"})
-        return frame
+        return frame[first + names].rename(columns={"values": "value"})
 
     def top(self, count: int = 10) -> pd.DataFrame:
         """Return the units of the largest absolute value, the largest first."""
@@ -163,8 +162,7 @@ class Attribution(Record):
             ]
             lines.append(f"  top          {', '.join(shown)}")
         lines.append(f"  cost         {self.evaluations} evaluations")
-        for item in self.health.worst():
-            lines.append(f"  {item.severity:<12} {item.sentence}")
+        lines += [f"  {item.severity:<12} {item.sentence}" for item in self.health.worst()]
         if not len(self.health):
             lines.append("  health       nothing found")
         return "\n".join(lines)

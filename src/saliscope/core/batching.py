@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-__all__ = ["DEFAULT_BUDGET", "Sizer", "sizers"]
+__all__ = ["DEFAULT_BUDGET", "Remembered", "Sizer", "remembered"]
 
 DEFAULT_BUDGET = 1 << 30
 """Bytes that one batch may need beside the model's weights, unless the caller says otherwise."""
@@ -61,12 +61,12 @@ class Sizer:
         tried = sorted(self.seconds)
         best = min(self.seconds.values())
         largest = tried[-1]
-        # Climb while the largest size is still (nearly) the best one.
-        if self.seconds[largest] <= best * _WITHIN and largest < ceiling:
+        good = next(size for size in tried if self.seconds[size] <= best * _WITHIN)
+        # Climb until two larger sizes were no better: one alone may have had bad luck.
+        if sum(size > good for size in tried) < 2 and largest < ceiling:
             step = 4 if self.seconds[largest] * largest < _QUICK else 2
             return min(largest * step, ceiling)
-        chosen = next(size for size in tried if self.seconds[size] <= best * _WITHIN)
-        return min(chosen, ceiling)
+        return min(good, ceiling)
 
     def saw(
         self, rows: int, seconds: float, bytes_per_row: float | None = None, length: int = 1
@@ -85,12 +85,24 @@ class Sizer:
         return self.limit
 
 
-_SIZERS: weakref.WeakKeyDictionary[object, dict[Hashable, Sizer]] = weakref.WeakKeyDictionary()
+@dataclass
+class Remembered:
+    """What is remembered of a model: its batch sizes, and whether rows depend on each other.
+
+    `dependence` is the relative change of a row's value between a batch and being alone; None
+    until it was measured.
+    """
+
+    sizers: dict[Hashable, Sizer] = field(default_factory=dict)
+    dependence: float | None = None
 
 
-def sizers(owner: object) -> dict[Hashable, Sizer]:
-    """Return what is remembered of `owner`'s batch sizes, for as long as it lives."""
+_KNOWN: weakref.WeakKeyDictionary[object, Remembered] = weakref.WeakKeyDictionary()
+
+
+def remembered(owner: object) -> Remembered:
+    """Return what is remembered of `owner`, for as long as it lives."""
     try:
-        return _SIZERS.setdefault(owner, {})
+        return _KNOWN.setdefault(owner, Remembered())
     except TypeError:  # not weakly referable: nothing is remembered
-        return {}
+        return Remembered()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from saliscope.core.ask import Answer, Ask, Estimate
-from saliscope.core.batching import DEFAULT_BUDGET, Sizer, sizers
+from saliscope.core.batching import DEFAULT_BUDGET, Sizer, remembered
 from saliscope.core.errors import ModelError, OutOfMemoryError, SaliscopeError
 from saliscope.core.health import finding
 from saliscope.core.model import Model, Pass, Piece, Reader
@@ -29,6 +29,7 @@ __all__ = ["Job", "Outcome", "Progress", "drive"]
 
 _MEMORY = 100_000  # target values remembered for deduplication
 _ACTIVE = 256  # questions under way at once
+_DEPENDENT = 0.01  # relative change that rounding in half precision does not reach
 _QUEUE = 64  # rows that are kept waiting, so that batches can be filled and sorted
 
 _Rows = npt.NDArray[np.int64]
@@ -38,9 +39,11 @@ _Chosen = list[tuple[Task, list[tuple[int, int]]]]
 class _Run:
     """State of one `drive` call."""
 
-    def __init__(self, model: Model, budget: int, progress: Callable[[Progress], None] | None) -> None:
+    def __init__(
+        self, model: Model, budget: int, progress: Callable[[Progress], None] | None
+    ) -> None:
         self.model, self.budget, self.progress = model, budget, progress
-        self.known = sizers(model.identity)
+        self.known = remembered(model.identity)
         self.memo: OrderedDict[Hashable, tuple[FloatArray, FloatArray]] = OrderedDict()
         self.finished: dict[int, Outcome] = {}
         self.twins: dict[Hashable, list[tuple[int, Job]]] = {}
@@ -50,7 +53,7 @@ class _Run:
     def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
         key = (task.ask.fold is not None, task.job.target.count, bucket, self.model.threads)
-        return self.known.setdefault(key, Sizer())
+        return self.known.sizers.setdefault(key, Sizer())
 
     # -- cutting -----------------------------------------------------------------------------
 
@@ -88,7 +91,7 @@ class _Run:
             chosen = pending.pop()
             try:
                 self._run(chosen)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a user's model raises
                 pending += self._recover(chosen, error)
 
     def _recover(self, chosen: _Chosen, error: Exception) -> list[_Chosen]:
@@ -168,6 +171,9 @@ class _Run:
         sizer.saw(total, seconds, peak / total if account else None, length)
         self.rows += total
         self.calls += 1
+        if total > 1 and self.known.dependence is None:
+            self.known.dependence = self._dependence(pieces[0], readers[0], passes[0])
+            back[0][0].evaluations += 1
         for (task, rows, fresh), keys, reader, got in zip(
             back, remember, readers, passes, strict=True
         ):
@@ -185,6 +191,21 @@ class _Run:
                     )  # fmt: skip
         for task, _ in chosen:
             task.calls += 1
+            if self.known.dependence is not None and self.known.dependence > _DEPENDENT:
+                task.findings["cross_example"] = finding(
+                    "cross_example", change=self.known.dependence
+                )
+
+    def _dependence(self, piece: Piece, reader: Reader, together: Pass) -> float:
+        """Return how much the first row of a batch differs from the same row run alone."""
+        alone = replace(piece, rows=piece.rows[:1])
+        only = replace(reader, rows=np.zeros(1, dtype=np.int64), piece=0, fold=None)
+        (apart,), _ = self.model.run([alone], [only])
+        self.rows += 1
+        self.calls += 1
+        change = np.abs(apart.values[0] - together.values[0]).max()
+        size = max(np.abs(apart.values[0]).max(), np.abs(together.values).max())
+        return float(change / size) if np.isfinite(change) and size > 0 else 0.0
 
     def _recall(
         self, task: Task, rows: _Rows, keys: list[Hashable | None], view: int
@@ -235,7 +256,9 @@ class _Run:
         if len(active) >= _ACTIVE:
             return False
         waiting = sum(len(t.waiting) for t in active)
-        return waiting < max(_QUEUE, 2 * max((s.limit_seen for s in self.known.values()), default=1))
+        return waiting < max(
+            _QUEUE, 2 * max((s.limit_seen for s in self.known.sizers.values()), default=1)
+        )
 
     def _start(self, number: int, job: Job) -> list[Task]:
         self.started += 1

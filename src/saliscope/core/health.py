@@ -29,8 +29,8 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
     ),
     "cross_example": (
         "error",
-        "The model's output for one input depends on the other inputs of the batch "
-        "(relative change {change:.2g}).",
+        "The model's output for one input depends on the other inputs of the batch, or "
+        "on chance (relative change {change:.2g}).",
         "Explain one input at a time (budget=1), and look for normalization over the batch.",
     ),
     "evaluation_cap": (
@@ -44,11 +44,6 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "The attributions miss the score difference that they should sum to by {gap:.2%} "
         "(tolerance {tolerance:.2%}).",
         "Use the adaptive rule (leave steps unset), or more steps.",
-    ),
-    "error_over_tolerance": (
-        "error",
-        "The estimated error is {error:.2%} of the map (tolerance {tolerance:.2%}).",
-        "Raise max_evaluations, or leave steps unset so that the rule adapts.",
     ),
     "training_mode": (
         "warning",
@@ -115,11 +110,6 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "{model} is a small demonstration model; its maps say how the tool works, not how biology "
         "or language does.",
         "Load a full-size checkpoint by name for real questions.",
-    ),
-    "truncated": (
-        "warning",
-        "The input was cut to the model's {limit} tokens; {lost} were not seen.",
-        "Shorten the input.",
     ),
     "unknown_units": (
         "note",

@@ -112,7 +112,9 @@ class Perturbation:
         return cls(units.whole(), weights=np.ones((1, 1)))
 
     @classmethod
-    def path(cls, units: Units, alphas: Sequence[float] | FloatArray, fill: Baseline) -> Perturbation:
+    def path(
+        cls, units: Units, alphas: Sequence[float] | FloatArray, fill: Baseline
+    ) -> Perturbation:
         """Return points on the straight line from `fill` (0) to the input (1)."""
         return cls(units.whole(), weights=np.asarray(alphas, dtype=np.float64)[:, None], fill=fill)
 

@@ -228,9 +228,16 @@ class Record:
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return (and with `path` write) everything as one JSON document."""
         text = json.dumps(
-            {"format": FORMAT, "kind": self.kind, "data": plain(self._data.to_dict()), **self._meta},
-            ensure_ascii=False, indent=1, allow_nan=True,
-        )  # fmt: skip
+            {
+                "format": FORMAT,
+                "kind": self.kind,
+                "data": plain(self._data.to_dict()),
+                **self._meta,
+            },
+            ensure_ascii=False,
+            indent=1,
+            allow_nan=True,
+        )
         if path is not None:
             write_beside(path, text.encode())
         return text

@@ -173,7 +173,9 @@ def _read(value: Any, hint: Any, name: str) -> Any:
     kinds = tuple(
         word
         for kind in kinds
-        for word in (typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else (kind,))
+        for word in (
+            typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else (kind,)
+        )
     )
     if type(None) in kinds and value.casefold() == "none":
         return None

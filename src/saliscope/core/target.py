@@ -125,7 +125,8 @@ class Target:
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return the terms of this target for one sample."""
-        raise OptionError(f"{type(self).__name__} cannot be bound by itself")
+        msg = f"{type(self).__name__} cannot be bound by itself"
+        raise OptionError(msg)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,10 @@ def _class_index(which: int | str, model: Model) -> int:
         msg = f"target {which} is negative; classes are counted from 0 to {len(labels) - 1}"
         raise OptionError(msg)
     if which >= len(labels):
-        msg = f"target {which} is out of range; the model has {len(labels)} outputs, 0 to {len(labels) - 1}"
+        msg = (
+            f"target {which} is out of range; the model has {len(labels)} outputs, "
+            f"0 to {len(labels) - 1}"
+        )
         raise OptionError(msg)
     return int(which)
 

@@ -75,7 +75,7 @@ def gradient(question: Question, options: Gradient) -> Steps:
     equation=r"a_i = x_i \, \partial f(x) / \partial x_i",
     aliases=("gradient_x_input", "inputxgradient", "grad_x_input"),
 )
-def input_x_gradient(question: Question, options: Options) -> Steps:
+def input_x_gradient(question: Question, _options: Options) -> Steps:
     """Ask for input times gradient, summed over the features of each unit."""
     answer = yield Ask(Perturbation.identity(question.units), Fold("input"))
     assert answer.gradients is not None

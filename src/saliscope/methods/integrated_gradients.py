@@ -139,7 +139,9 @@ all of it; `benchmarks/calibration.py` measures the coverage that this value giv
 """
 
 
-def _panel(nodes: tuple[float, ...], slopes: Sequence[FloatArray], scores: Sequence[FloatArray]) -> _Panel:
+def _panel(
+    nodes: tuple[float, ...], slopes: Sequence[FloatArray], scores: Sequence[FloatArray]
+) -> _Panel:
     width = nodes[-1] - nodes[0]
     a, b, c, d, e = slopes
     whole = (a + 4 * c + e) * (width / 6)
@@ -176,7 +178,8 @@ def _adaptive(question: Question) -> Steps:
             ends = answer.probabilities[[0, -1]]
             findings += _baseline_findings(ends)
         panels += [
-            _panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes]) for nodes in wanted
+            _panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes])
+            for nodes in wanted
         ]
         values = np.sum([p.integral for p in panels], axis=0)
         units = tuple(range(1, values.ndim))

@@ -86,7 +86,7 @@ def _from_text(
         folder = zoo_folder(text.removeprefix("zoo:"))
         # Shipped in half precision to be small, run in float32 unless asked otherwise.
         model = _pretrained(str(folder), name or text, tokenizer, device, dtype or torch.float32)
-        model._own_findings += (finding("demonstration_model", model=text),)
+        model.noticed += (finding("demonstration_model", model=text),)
         return model
     if not text.strip():
         msg = "the name of the model is empty; give a hub name, a folder or a zoo model"
@@ -208,7 +208,7 @@ def _pretrained(
         raise ModelError(_why(source, error)) from error
     module.to(place).eval()
     model = _for_tokens(module, tokenizer, label)
-    model._own_findings = _loading_findings(module, info)
+    model.noticed = _loading_findings(module, info)
     return model
 
 

@@ -47,7 +47,10 @@ class PeakBytes(TorchDispatchMode):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -70,7 +73,11 @@ class PeakBytes(TorchDispatchMode):
         self.peak = max(self.peak, self.live)
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operation and count the storages of its results."""
         kwargs = kwargs or {}

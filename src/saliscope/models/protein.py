@@ -110,8 +110,7 @@ def _checked(raw: str, label: str) -> str:
     letters = "".join(raw.split())
     if letters.isascii():  # "\u00df".upper() is "SS": two residues where there was one sign
         letters = letters.upper()
-    if letters.endswith("*"):
-        letters = letters[:-1]
+    letters = letters.removesuffix("*")
     if not letters:
         msg = f"{label or 'input'}: the sequence is empty; give at least one residue"
         raise InputError(msg)

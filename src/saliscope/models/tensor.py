@@ -135,10 +135,13 @@ class TensorModel(TorchModel):
             msg = f"baseline {given!r} is not one of a tensor: 'zero', a number, or a tensor"
             raise OptionError(msg)
         try:
-            array = torch.as_tensor(np.asarray(given) if not isinstance(given, torch.Tensor) else given)
+            array = torch.as_tensor(
+                np.asarray(given) if not isinstance(given, torch.Tensor) else given
+            )
             array = array.to(value)
         except (TypeError, ValueError, RuntimeError) as error:
-            msg = f"a baseline of a tensor is 'zero', a number or a tensor, not {type(given).__name__}"
+            kind = type(given).__name__
+            msg = f"a baseline of a tensor is 'zero', a number or a tensor, not {kind}"
             raise OptionError(msg) from error
         if array.ndim and array.shape != value.shape and tuple(array.shape) != (1, *value.shape):
             msg = (
@@ -149,7 +152,9 @@ class TensorModel(TorchModel):
         if not torch.isfinite(array).all():
             msg = "the baseline has numbers that are not finite"
             raise OptionError(msg)
-        return Baseline("given", array.expand(value.shape) if array.ndim < 1 else array.reshape(value.shape))
+        return Baseline(
+            "given", array.expand(value.shape) if array.ndim < 1 else array.reshape(value.shape)
+        )
 
     # -- rows ----------------------------------------------------------------------------------
 
@@ -164,7 +169,9 @@ class TensorModel(TorchModel):
             _realize(piece, rows[start : start + len(piece.rows)])
         return Batch({}, rows, starts)
 
-    def forward(self, batch: Batch, *, gradients: bool) -> tuple[dict[str, Any], torch.Tensor | None]:
+    def forward(
+        self, batch: Batch, *, gradients: bool
+    ) -> tuple[dict[str, Any], torch.Tensor | None]:
         """Run the module on the realized tensor."""
         leaf = batch.leaf
         assert leaf is not None

@@ -70,7 +70,9 @@ class TokenModel(TorchModel):
         find = getattr(module, "get_input_embeddings", None)
         embedding = find() if find is not None else None
         if not isinstance(embedding, nn.Module):
-            msg = f"{name}: {type(module).__name__} names no embedding module; it cannot be explained"
+            msg = (
+                f"{name}: {type(module).__name__} names no embedding module; it cannot be explained"
+            )
             raise ModelError(msg)
         self.embedding: nn.Module = embedding
         self.base: nn.Module = getattr(module, "base_model", module)
@@ -122,7 +124,7 @@ class TokenModel(TorchModel):
             raise OptionError(msg)
         if given is None and self.mask_id is None:
             choice = "pad"
-        if choice == "zero":
+        if choice in {"zero", "zeros"}:
             value = self.embed(ids).clone()
             value[torch.from_numpy(kept).to(self.device)] = 0.0
             return Baseline("zero", value)
@@ -294,7 +296,9 @@ class TokenModel(TorchModel):
 
     # -- forward -------------------------------------------------------------------------------
 
-    def forward(self, batch: Batch, *, gradients: bool) -> tuple[dict[str, Any], torch.Tensor | None]:
+    def forward(
+        self, batch: Batch, *, gradients: bool
+    ) -> tuple[dict[str, Any], torch.Tensor | None]:
         """Run the module with the embedding substituted (or only observed)."""
         assert isinstance(batch, TokenBatch)
         seen: dict[str, torch.Tensor] = {}

@@ -72,7 +72,7 @@ def fingerprint(module: nn.Module) -> str:
 def _version(module: nn.Module) -> tuple[tuple[int, int], ...]:
     """Return something that changes when weights are changed in place or replaced."""
     return tuple(
-        (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)
+        (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)  # noqa: SLF001 - counts changes in place
         for tensor in module.state_dict().values()
         if isinstance(tensor, torch.Tensor)
     )
@@ -113,26 +113,31 @@ class TorchModel:
         self.device = first.device if first is not None else torch.device("cpu")
         floating = next((p for p in module.parameters() if p.is_floating_point()), None)
         self.dtype = floating.dtype if floating is not None else None
-        self._own_findings: tuple[Finding, ...] = ()
+        self.noticed: tuple[Finding, ...] = ()
         self._fingerprint: tuple[object, str] | None = None
 
     # -- what subclasses provide ---------------------------------------------------------------
 
+    def _lacks(self, what: str) -> OptionError:
+        return OptionError(f"{type(self).__name__} {what}")
+
     def prepare(self, raw: object, *, name: str | None = None) -> Sequence[Sample]:
         """Turn one raw input into samples."""
-        raise OptionError(f"{type(self).__name__} prepares no input")
+        raise self._lacks("prepares no input")  # noqa: EM101
 
     def realize(self, pieces: Sequence[Piece]) -> Batch:
         """Turn rows of perturbations into one batch."""
-        raise OptionError(f"{type(self).__name__} realizes no input")
+        raise self._lacks("realizes no input")  # noqa: EM101
 
-    def forward(self, batch: Batch, *, gradients: bool) -> tuple[dict[str, Any], torch.Tensor | None]:
+    def forward(
+        self, batch: Batch, *, gradients: bool
+    ) -> tuple[dict[str, Any], torch.Tensor | None]:
         """Run the module; return its heads and the tensor that gradients are taken at."""
-        raise OptionError(f"{type(self).__name__} has no forward pass")
+        raise self._lacks("has no forward pass")  # noqa: EM101
 
     def difference(self, piece: Piece, times: str) -> torch.Tensor:
         """Return the input, or input minus fill, that gradients of a piece are multiplied by."""
-        raise OptionError(f"{type(self).__name__} has no input space")
+        raise self._lacks("has no input space")  # noqa: EM101
 
     # -- what they share -----------------------------------------------------------------------
 
@@ -149,7 +154,7 @@ class TorchModel:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Training mode, reduced precision, and what loading noticed."""
-        found = list(self._own_findings)
+        found = list(self.noticed)
         with lock(self.module):  # while another thread runs the module, its mode is not its own
             training = any(part.training for part in self.module.modules())
         if training:
@@ -164,7 +169,7 @@ class TorchModel:
 
     def baseline(self, sample: Sample, given: object) -> Baseline:
         """Return what stands in place of units."""
-        raise OptionError(f"{type(self).__name__} has no baseline")
+        raise self._lacks("has no baseline")  # noqa: EM101
 
     def fill(self, sample: Sample, given: object) -> Baseline:
         """Return what stands in place of masked units."""
@@ -182,7 +187,7 @@ class TorchModel:
         return (sample.key, "input", view) if perturbation.is_identity else None
 
     def pack_key(self, sample: Sample, perturbation: Perturbation) -> Hashable:
-        """Inputs of one shape share a batch."""
+        """Return the shape: inputs of one shape share a batch."""
         return sample.units.shape
 
     def describe(self) -> Mapping[str, Any]:
@@ -286,9 +291,7 @@ def _rows_of(outputs: dict[str, Any], rows: torch.Tensor, total: int) -> dict[st
     """Return the outputs at `rows`; the whole batch is passed on without a copy."""
     if len(rows) == total and bool((rows == torch.arange(total, device=rows.device)).all()):
         return outputs
-    return {
-        head: _index(value, rows, total) for head, value in outputs.items()
-    }
+    return {head: _index(value, rows, total) for head, value in outputs.items()}
 
 
 def _index(value: Any, rows: torch.Tensor, total: int) -> Any:

@@ -135,9 +135,7 @@ def tracks(record: Record, target: int | str | None = None) -> list[Track]:
             msg = f"target {target} is out of range; there are {len(record.meta['target'])}"
             raise OptionError(msg)
         record = record.select(target)
-    return [
-        _track(record, record.values.isel(where), name, where) for where, name in _each(record)
-    ]
+    return [_track(record, record.values.isel(where), name, where) for where, name in _each(record)]
 
 
 def _each(record: Record) -> Iterator[tuple[dict[str, int], str]]:

@@ -1,0 +1,41 @@
+"""Draw the pictures of the README and the documentation with the models of the package.
+
+``python docs/make_figures.py`` writes ``docs/_static/protein.svg`` and ``docs/_static/text.svg``.
+The same models give the same files.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import saliscope
+from saliscope.show import save_figure
+
+HERE = Path(__file__).resolve().parent / "_static"
+SENTENCE = "The plot is dull, but the acting is superb."
+
+
+def protein() -> Path:
+    """Draw the map of a substitution in human beta-globin."""
+    samples = resources.files("saliscope") / "samples" / "proteins.fasta"
+    with resources.as_file(samples) as path:
+        globin = next(r for r in saliscope.read_fasta(path) if r.name == "HBB")
+    found = saliscope.explain("zoo:protein", globin, target="E7V")
+    figure = found.plot(title="HBB, log P(V7) − log P(E7), zoo:protein, integrated gradients")
+    return save_figure(figure, HERE / "protein.svg")
+
+
+def text() -> Path:
+    """Draw what a sentence loses without each word."""
+    found = saliscope.explain(
+        "zoo:sentiment", SENTENCE, method="masking", target=("positive", "negative")
+    )
+    figure = found.plot(title="positive vs negative, zoo:sentiment, word masking")
+    return save_figure(figure, HERE / "text.svg")
+
+
+if __name__ == "__main__":
+    HERE.mkdir(exist_ok=True)
+    for made in (protein(), text()):
+        print(made.relative_to(HERE.parent.parent))

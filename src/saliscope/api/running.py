@@ -1,0 +1,165 @@
+"""One chunk of inputs: prepared, predicted, put to the engine together, and labelled."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from saliscope.api.inputs import Input
+from saliscope.api.planning import Later, Plan
+from saliscope.api.results import assemble
+from saliscope.core.ask import Ask, Estimate, Question, Steps
+from saliscope.core.attribution import Attribution
+from saliscope.core.engine import Job, Outcome, Progress, drive
+from saliscope.core.errors import RefusedError, SaliscopeError
+from saliscope.core.model import Sample
+from saliscope.core.perturbation import Perturbation
+from saliscope.core.target import BoundTarget, Class, Many, Predicted, as_target
+
+__all__ = ["Result", "compute"]
+
+Result = Attribution | SaliscopeError
+
+
+@dataclass(eq=False)
+class _Case:
+    """One input on its way: its samples, and what has come of them."""
+
+    named: Input
+    samples: list[Sample] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    predictions: list[Outcome | None] = field(default_factory=list)
+    result: Result | None = None
+
+
+def compute(
+    wanted: Plan, chunk: Sequence[Input], *, steady: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    keep: Callable[[Input, Attribution], None] | None = None,
+) -> list[Result]:  # fmt: skip
+    """Explain some inputs together.
+
+    Parameters
+    ----------
+    wanted : Plan
+    chunk : sequence of Input
+    steady : bool
+        Cut batches by a fixed rule instead of by their speed, so that equal chunks give equal bits.
+    progress : callable, optional
+        Called after every batch.
+    keep : callable, optional
+        Called with every result as soon as it is finished.
+    """
+    cases = [_prepared(wanted, named) for named in chunk]
+    with wanted.model.quiet(wanted.seed):
+        _run(wanted, cases, steady=steady, progress=progress, keep=keep)
+    assert all(case.result is not None for case in cases)
+    return [case.result for case in cases if case.result is not None]
+
+
+def _prepared(wanted: Plan, named: Input) -> _Case:
+    case = _Case(named)
+    try:
+        case.samples = list(wanted.model.prepare(named.raw, name=named.name or None))
+    except SaliscopeError as error:
+        case.result = error
+    return case
+
+
+def _run(
+    wanted: Plan, cases: Sequence[_Case], *, steady: bool,
+    progress: Callable[[Progress], None] | None,
+    keep: Callable[[Input, Attribution], None] | None,
+) -> None:  # fmt: skip
+    """Drive the engine and give every case its result."""
+    findings = wanted.model.findings
+    pairs = [(case, sample) for case in cases for sample in case.samples]
+    predicted = _predict(wanted, [sample for _, sample in pairs], steady=steady)
+    jobs: list[Job] = []
+    owners: list[tuple[_Case, Outcome | None]] = []
+    for (case, sample), guess in zip(pairs, predicted, strict=True):
+        if case.result is not None:
+            continue
+        try:
+            jobs.append(_job(wanted, sample, guess))
+        except SaliscopeError as error:
+            case.result = error
+        else:
+            owners.append((case, guess))
+    # Closed here and not by the garbage collector, should one of the calls below raise.
+    stream = drive(wanted.model, jobs, budget=wanted.budget, progress=progress, steady=steady)
+    with contextlib.closing(stream):
+        for (case, guess), outcome in zip(owners, stream, strict=True):
+            case.outcomes.append(outcome)
+            case.predictions.append(guess)
+            if len(case.outcomes) < len(case.samples) or case.result is not None:
+                continue
+            failed = [o.error for o in case.outcomes if o.error is not None]
+            if failed:
+                case.result = failed[0]
+                continue
+            made = assemble(wanted, case.outcomes, case.predictions, findings)
+            case.result = made
+            if keep is not None:
+                keep(case.named, made)
+
+
+def _predict(wanted: Plan, samples: Sequence[Sample], *, steady: bool) -> list[Outcome | None]:
+    """Ask for all classes of every sample, where the prediction is needed or shown."""
+    model = wanted.model
+    spec = wanted.target.spec if isinstance(wanted.target, Later) else wanted.target
+    unknown = spec is None or isinstance(spec, Predicted)
+    if "classes" not in model.heads or not (unknown or model.modality != "tensor"):
+        return [None] * len(samples)
+    assert model.labels is not None
+    every = Many(tuple(Class(i) for i in range(len(model.labels))))
+
+    def look(question: Question) -> Steps:
+        answer = yield Ask(Perturbation.identity(question.units))
+        return Estimate(
+            answer.values[0][:, None], answer.values[0],
+            extra={"probability": answer.probabilities[0][:, None]},
+        )  # fmt: skip
+
+    jobs = [_make(wanted, sample, every.bind(model, sample), look) for sample in samples]
+    return list(drive(model, jobs, budget=wanted.budget, steady=steady))
+
+
+def _job(wanted: Plan, sample: Sample, predicted: Outcome | None) -> Job:
+    target = wanted.target
+    if isinstance(target, Later):
+        target = as_target(target.spec, wanted.model)
+    if isinstance(target, Predicted):
+        assert predicted is not None
+        if predicted.error is not None:
+            raise predicted.error
+        assert predicted.estimate is not None
+        target = Class(int(np.argmax(predicted.estimate.score)), scale=target.scale)
+    bound = target.bind(wanted.model, sample)
+    run, options = wanted.method.run, wanted.options
+    return _make(wanted, sample, bound, lambda question: run(question, options))
+
+
+def _make(
+    wanted: Plan, sample: Sample, bound: BoundTarget, start: Callable[[Question], Steps]
+) -> Job:
+    removes = "fill" in wanted.method.takes
+    given: Any = wanted.fill if removes else wanted.baseline
+    baseline = (
+        wanted.model.fill(sample, given) if removes else wanted.model.baseline(sample, given)
+    )
+    if baseline.deletes and bound.head == "tokens":
+        msg = (
+            f"{sample.name}: deletion would change what {bound.names[0]} is taken over; "
+            "use fill='mask', or a target that does not stand at positions"
+        )
+        raise RefusedError(msg)
+    question = Question(
+        sample.units, bound.count, baseline, wanted.tolerance, wanted.max_evaluations,
+        np.random.default_rng(wanted.seed),
+    )  # fmt: skip
+    return Job(sample, bound, question, start, key=(sample.key, bound.key, id(start.__code__)))

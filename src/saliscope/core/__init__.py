@@ -1,0 +1,1 @@
+"""The core: units, targets, perturbations, one engine, one result type; no framework."""

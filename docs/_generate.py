@@ -55,19 +55,22 @@ def _sentence(text: str) -> str:
 
 def _section(spec: MethodSpec) -> str:
     needs = ", ".join(sorted(spec.needs))
+    aliases = ", ".join(f"`{a}`" for a in spec.aliases) or "no other name"
     parts = [
         f"## `{spec.name}`",
         spec.summary,
         f"$$\n{spec.equation}\n$$",
-        "\n".join([
-            f"Source\n: {_sentence(spec.source)}\n",
-            f"Cost\n: {_sentence(spec.cost)}\n",
-            f"Use it for\n: {_sentence(spec.use)}\n",
-            f"It misleads\n: {_sentence(spec.misuse)}\n",
-            f"Values\n: Measured in: {spec.unit}.\n",
-            f"The model must offer\n: {_sentence(needs)}\n",
-            f"Also understood as\n: {', '.join(f'`{a}`' for a in spec.aliases) or 'no other name'}.",
-        ]),
+        "\n".join(
+            [
+                f"Source\n: {_sentence(spec.source)}\n",
+                f"Cost\n: {_sentence(spec.cost)}\n",
+                f"Use it for\n: {_sentence(spec.use)}\n",
+                f"It misleads\n: {_sentence(spec.misuse)}\n",
+                f"Values\n: Measured in: {spec.unit}.\n",
+                f"The model must offer\n: {_sentence(needs)}\n",
+                f"Also understood as\n: {aliases}.",
+            ]
+        ),
     ]
     options = [
         (f"`{f.name}`", f"`{f.default!r}`", f.metadata["doc"])
@@ -121,9 +124,7 @@ def defaults_page() -> str:
         "baseline": "`baseline=`", "fill": "`fill=`", "unit": "`groups=` of masking",
         "features": "`reduce=` of gradient",
     }  # fmt: skip
-    rows = [
-        (f, *(getattr(DEFAULTS[name], f) for name in names), change[f]) for f in fields
-    ]
+    rows = [(f, *(getattr(DEFAULTS[name], f) for name in names), change[f]) for f in fields]
     return (
         "# Defaults\n\n"
         f"{MADE}\n\n"
@@ -160,7 +161,8 @@ def readme(text: str) -> str:
     before, found, rest = text.partition(BEGIN)
     _, closed, after = rest.partition(END)
     if not (found and closed):
-        raise SystemExit(f"README.md: the lines {BEGIN!r} and {END!r} are not there")
+        msg = f"README.md: the lines {BEGIN!r} and {END!r} are not there"
+        raise SystemExit(msg)
     return f"{before}{BEGIN}\n{overview()}\n{END}{after}"
 
 

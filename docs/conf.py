@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 # The models of the package are local: nothing is looked up anywhere while the notebook runs.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -32,6 +33,16 @@ numpydoc_show_class_members = False
 
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
-nb_execution_mode = "cache"
+nb_execution_mode = "auto"  # a cache would not see that the package changed
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
+
+
+def _bars(_app, _what, _name, _object, _options, lines):
+    """Keep |x|, the size of x, from being read as a substitution."""
+    lines[:] = [re.sub(r"(?<!\\)\|([^|`]+)\|", r"\\|\1\\|", line) for line in lines]
+
+
+def setup(app):
+    """Connect what Sphinx calls."""
+    app.connect("autodoc-process-docstring", _bars, priority=900)

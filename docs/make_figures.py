@@ -22,7 +22,7 @@ def protein() -> Path:
     with resources.as_file(samples) as path:
         globin = next(r for r in saliscope.read_fasta(path) if r.name == "HBB")
     found = saliscope.explain("zoo:protein", globin, target="E7V")
-    figure = found.plot(title="HBB, log P(V7) − log P(E7), zoo:protein, integrated gradients")
+    figure = found.plot(title="HBB, log P(V7) − log P(E7), by zoo:protein")
     return save_figure(figure, HERE / "protein.svg")
 
 
@@ -31,7 +31,7 @@ def text() -> Path:
     found = saliscope.explain(
         "zoo:sentiment", SENTENCE, method="masking", target=("positive", "negative")
     )
-    figure = found.plot(title="positive vs negative, zoo:sentiment, word masking")
+    figure = found.plot(title="Why positive and not negative, by zoo:sentiment")
     return save_figure(figure, HERE / "text.svg")
 
 

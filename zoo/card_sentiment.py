@@ -70,10 +70,10 @@ the {shared} sentences of UCI Amazon that also stand in VADER's Amazon file.
 
 UCI Yelp and UCI IMDb are **held-out sources**: nothing of them was used in training or for the
 tokenizer. Of the VADER sources a random tenth is held out (Amazon by whole reviews; movie snippets
-one by one, so two snippets of one review may lie on both sides). The inner split chose the epoch and
-the baseline's settings. A few transformer settings were tried; they were about equal on the inner
-split, and one that heeded "not" in a few sentences was taken. Accuracies on the test sets were seen
-for these trials, so take them as those of a development set that chose little.
+one by one, so two snippets of one review may lie on both sides). The inner split chose the epoch
+and the baseline's settings. A few transformer settings were tried; they were about equal on the
+inner split, and one that heeded "not" in a few sentences was taken. Accuracies on the test sets
+were seen for these trials, so take them as those of a development set that chose little.
 
 ## Accuracy beside a bag of words
 
@@ -226,7 +226,8 @@ def main() -> None:
         sure=UCI_CONFIDENCE, unsure=1 - UCI_CONFIDENCE, repeats=sum(sentences.dropped.values()),
         shared=sentences.shared, splits=split_table(sentences), tried=baseline.tried,
         baseline=baseline.settings, baseline_inner=baseline.inner_accuracy,
-        inner=inner, made_inner=made["inner_accuracy"], features=baseline.features, scores="\n".join(lines),
+        inner=inner, made_inner=made["inner_accuracy"], features=baseline.features,
+        scores="\n".join(lines),
         verdict=verdict(gains), word_dropout=made["word_dropout"], blank=made["blank"],
         blank_tokens=blank_tokens, blank_positive=float(blank[0]),
         settings=f"Settings: {settings}; epoch {made['kept_epoch']} kept (inner loss "

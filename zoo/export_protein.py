@@ -10,8 +10,9 @@ import shutil
 from pathlib import Path
 
 import torch
-from train_protein import TOKENS, config
 from transformers import EsmForMaskedLM, EsmTokenizer
+
+from train_protein import TOKENS, config
 
 
 def main() -> None:

@@ -66,10 +66,9 @@ def read_sources(data: Path) -> list[tuple[str, str]]:
     folder = data / "secondary_structure"
     with zipfile.ZipFile(folder / "flip_secondary_structure_splits.zip") as archive:
         labels = parse_fasta(archive.read("splits/sampled.fasta").decode())
-        proteins = dict(
-            (h.split()[0], s)
-            for h, s in parse_fasta(archive.read("splits/sequences.fasta").decode())
-        )
+        proteins = {
+            h.split()[0]: s for h, s in parse_fasta(archive.read("splits/sequences.fasta").decode())
+        }
     test = {h.split()[0] for h, _ in labels if "SET=test" in h}
     found += [("flip-ss-test" if h in test else "flip", s) for h, s in proteins.items()]
     for name in ("flip_conservation_splits.zip", "flip_binding_residue_splits.zip"):
@@ -91,15 +90,15 @@ def read_sources(data: Path) -> list[tuple[str, str]]:
 def cluster(sequences: list[str], identity: float, threads: int = 2) -> np.ndarray:
     """Return the cluster number of each sequence (MMseqs2 easy-cluster, coverage 0.5)."""
     if shutil.which("mmseqs") is None:
-        raise SystemExit("mmseqs is not installed; on Debian: apt-get install mmseqs2")
+        msg = "mmseqs is not installed; on Debian: apt-get install mmseqs2"
+        raise SystemExit(msg)
     with tempfile.TemporaryDirectory() as folder:
         fasta = Path(folder) / "in.fasta"
         fasta.write_text("".join(f">{i}\n{s}\n" for i, s in enumerate(sequences)))
-        subprocess.run(
-            ["mmseqs", "easy-cluster", str(fasta), f"{folder}/out", f"{folder}/tmp",
-             "--min-seq-id", str(identity), "-c", "0.5", "--cov-mode", "1", "--threads", str(threads), "-v", "1"],
-            check=True,
-        )  # fmt: skip
+        places = [str(fasta), f"{folder}/out", f"{folder}/work"]
+        how = ["--min-seq-id", str(identity), "-c", "0.5", "--cov-mode", "1"]
+        quiet = ["--threads", str(threads), "-v", "1"]
+        subprocess.run(["mmseqs", "easy-cluster", *places, *how, *quiet], check=True)
         table = np.loadtxt(f"{folder}/out_cluster.tsv", dtype=np.int64)
     labels = np.empty(len(sequences), dtype=np.int64)
     labels[table[:, 1]] = table[:, 0]
@@ -117,7 +116,8 @@ def build(data: Path, cache: Path, *, held_out_share: float = 0.02, seed: int = 
     saved = np.load(cache)
     at30, at80 = saved["at30"], saved["at80"]
     if len(at30) != len(sequences):
-        raise SystemExit(f"{cache}: made from other data; delete it")
+        msg = f"{cache}: made from other data; delete it"
+        raise SystemExit(msg)
     must_train = np.unique(at30[np.isin(source, list(FAMILIES))])
     must_test = np.setdiff1d(np.unique(at30[source == "flip-ss-test"]), must_train)
     free = np.setdiff1d(np.unique(at30), np.union1d(must_train, must_test))

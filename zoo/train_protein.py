@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from protein_data import FAMILIES, Corpus, build
 from transformers import EsmConfig, EsmForMaskedLM
+
+from protein_data import FAMILIES, Corpus, build
 
 TOKENS = [
     "<cls>", "<pad>", "<eos>", "<unk>",
@@ -117,6 +118,7 @@ class Batches:
         self.queue = [groups[i] for i in self.rng.permutation(len(groups))]
 
     def __call__(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return token ids with masks put in, the attention mask, and the labels."""
         if not self.queue:
             self._fill()
         crops = self.queue.pop()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saliscope.core.batching import Sizer, sizers
+from saliscope.core.batching import Sizer, remembered
 
 costs = st.floats(1, 1e9)
 budgets = st.integers(1, 10**12)
@@ -88,10 +88,10 @@ def test_what_is_known_of_a_model_goes_with_it() -> None:
         pass
 
     owner = Owner()
-    sizers(owner)["a"] = Sizer(bytes_per_row=5.0)
-    assert sizers(owner)["a"].bytes_per_row == 5.0
+    remembered(owner).sizers["a"] = Sizer(bytes_per_row=5.0)
+    assert remembered(owner).sizers["a"].bytes_per_row == 5.0
     other = Owner()
-    assert sizers(other) == {}
+    assert remembered(other).sizers == {}
     del owner
     gc.collect()
-    assert sizers(3) == {}  # not weakly referable: nothing is remembered
+    assert remembered(3).sizers == {}  # not weakly referable: nothing is remembered

@@ -22,11 +22,21 @@ CHUNK = 256
 
 
 @overload
-def explain(model: object, inputs: list[Any] | tuple[Any, ...], method: str = ..., target: object = ..., **options: Any) -> list[Attribution]: ...  # noqa: E501
+def explain(
+    model: object,
+    inputs: list[Any] | tuple[Any, ...],
+    method: str = ...,
+    target: object = ...,
+    **options: Any,
+) -> list[Attribution]: ...
 @overload
-def explain(model: object, inputs: Iterator[Any], method: str = ..., target: object = ..., **options: Any) -> Iterator[Attribution]: ...  # noqa: E501
+def explain(
+    model: object, inputs: Iterator[Any], method: str = ..., target: object = ..., **options: Any
+) -> Iterator[Attribution]: ...
 @overload
-def explain(model: object, inputs: Any, method: str = ..., target: object = ..., **options: Any) -> Attribution: ...  # noqa: E501
+def explain(
+    model: object, inputs: Any, method: str = ..., target: object = ..., **options: Any
+) -> Attribution: ...
 def explain(
     model: object, inputs: Any, method: str = "integrated_gradients", target: object = None, *,
     baseline: object = None, fill: object = None, tolerance: float | None = None,

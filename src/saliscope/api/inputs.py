@@ -43,8 +43,9 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
                     yield number, line.decode("utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
                     msg = (
-                        f"{path}, line {number}: is not UTF-8 (byte {error.object[error.start]:#04x} "
-                        f"at column {error.start + 1}); save the file as UTF-8 text"
+                        f"{path}, line {number}: is not UTF-8 "
+                        f"(byte {error.object[error.start]:#04x} at column {error.start + 1}); "
+                        "save the file as UTF-8 text"
                     )
                     raise InputError(msg) from error
     except FileNotFoundError as error:

@@ -11,7 +11,8 @@ from saliscope.core.ask import Options
 from saliscope.core.errors import OptionError, RefusedError
 from saliscope.core.model import Model, Sample
 from saliscope.core.registry import MethodSpec, get_method, methods, options_from
-from saliscope.core.target import BoundTarget, Target, as_target
+from saliscope.core.target import BoundTarget, Target
+from saliscope.core.target_spec import as_target
 from saliscope.models.loading import load
 
 __all__ = ["Later", "Plan", "plan"]

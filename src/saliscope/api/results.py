@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["assemble", "versions"]
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the versions that numbers depend on."""
     found = {}
@@ -77,7 +79,9 @@ def assemble(
     else:
         values = map_of([e.values for e in made])
         extra = {k: map_of([e.extra[k] for e in made]) for k in made[0].extra}
-    numbers: dict[str, tuple[tuple[str, ...], Any]] = {"score": (lead, stack([e.score for e in made]))}
+    numbers: dict[str, tuple[tuple[str, ...], Any]] = {
+        "score": (lead, stack([e.score for e in made]))
+    }
     if made[0].baseline_score is not None:
         numbers["baseline_score"] = (lead, stack([_some(e.baseline_score) for e in made]))
     if made[0].additive:
@@ -182,7 +186,9 @@ def _meta(
         "versions": versions(),
     }
     return {
-        "name": first.sample.name.rsplit(" ", 1)[0] if many and len(outcomes) > 1 else first.sample.name,
+        "name": first.sample.name.rsplit(" ", 1)[0]
+        if many and len(outcomes) > 1
+        else first.sample.name,
         "text": first.sample.text,
         "modality": model.modality,
         "unit_kind": units.kind,

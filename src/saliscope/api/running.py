@@ -16,9 +16,11 @@ from saliscope.core.ask import Ask, Estimate, Question, Steps
 from saliscope.core.attribution import Attribution
 from saliscope.core.engine import Job, Outcome, Progress, drive
 from saliscope.core.errors import RefusedError, SaliscopeError
+from saliscope.core.health import Finding
 from saliscope.core.model import Sample
 from saliscope.core.perturbation import Perturbation
-from saliscope.core.target import BoundTarget, Class, Many, Predicted, as_target
+from saliscope.core.target import BoundTarget, Class, Many, Predicted
+from saliscope.core.target_spec import as_target
 
 __all__ = ["Result", "compute"]
 
@@ -55,8 +57,9 @@ def compute(
         Called with every result as soon as it is finished.
     """
     cases = [_prepared(wanted, named) for named in chunk]
+    findings = wanted.model.findings  # before quiet: training mode is one of them
     with wanted.model.quiet(wanted.seed):
-        _run(wanted, cases, steady=steady, progress=progress, keep=keep)
+        _run(wanted, cases, findings, steady=steady, progress=progress, keep=keep)
     assert all(case.result is not None for case in cases)
     return [case.result for case in cases if case.result is not None]
 
@@ -71,12 +74,11 @@ def _prepared(wanted: Plan, named: Input) -> _Case:
 
 
 def _run(
-    wanted: Plan, cases: Sequence[_Case], *, steady: bool,
+    wanted: Plan, cases: Sequence[_Case], findings: Sequence[Finding], *, steady: bool,
     progress: Callable[[Progress], None] | None,
     keep: Callable[[Input, Attribution], None] | None,
 ) -> None:  # fmt: skip
     """Drive the engine and give every case its result."""
-    findings = wanted.model.findings
     pairs = [(case, sample) for case in cases for sample in case.samples]
     predicted = _predict(wanted, [sample for _, sample in pairs], steady=steady)
     jobs: list[Job] = []
@@ -149,9 +151,7 @@ def _make(
 ) -> Job:
     removes = "fill" in wanted.method.takes
     given: Any = wanted.fill if removes else wanted.baseline
-    baseline = (
-        wanted.model.fill(sample, given) if removes else wanted.model.baseline(sample, given)
-    )
+    baseline = wanted.model.fill(sample, given) if removes else wanted.model.baseline(sample, given)
     if baseline.deletes and bound.head == "tokens":
         msg = (
             f"{sample.name}: deletion would change what {bound.names[0]} is taken over; "

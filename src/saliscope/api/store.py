@@ -118,7 +118,8 @@ def cut(inputs: Iterable[Input]) -> Iterator[list[Input]]:
 
     Examples
     --------
-    >>> [len(chunk) for chunk in cut([Input("", "A" * 3000), Input("", "A"), Input("", "C" * 3000)])]
+    >>> inputs = [Input("", "A" * 3000), Input("", "A"), Input("", "C" * 3000)]
+    >>> [len(chunk) for chunk in cut(inputs)]
     [2, 1]
     """
     chunk: list[Input] = []
@@ -168,8 +169,10 @@ def resumed(
             if isinstance(result, SaliscopeError):
                 failed[key] = result
     finished |= fresh.keys() - failed.keys()
-    return [_one(wanted, store, key, named, failed, fresh, compute)
-            for key, named in zip(keys, chunk, strict=True)]  # fmt: skip
+    return [
+        _one(store, key, named, failed, fresh, compute)
+        for key, named in zip(keys, chunk, strict=True)
+    ]
 
 
 def _refused(wanted: Plan, inputs: dict[str, Input]) -> dict[str, SaliscopeError]:
@@ -184,7 +187,7 @@ def _refused(wanted: Plan, inputs: dict[str, Input]) -> dict[str, SaliscopeError
 
 
 def _one(
-    wanted: Plan, store: Store, key: str, named: Input, failed: dict[str, SaliscopeError],
+    store: Store, key: str, named: Input, failed: dict[str, SaliscopeError],
     fresh: dict[str, Input], compute: Compute,
 ) -> Result:  # fmt: skip
     if key not in failed:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from saliscope.api.attending import attention
-from saliscope.cli.common import Folder, read_bytes, read_inputs, read_numbers, say, warn
-from saliscope.cli.writing import Written, write_failures, write_report
+from saliscope.attention.map import AttentionMap
+from saliscope.cli.common import Folder, read_bytes, read_inputs, read_numbers, say, titled, warn
+from saliscope.cli.writing import REPORTED, Written, write_failures, write_report
+from saliscope.core.errors import SaliscopeError
 from saliscope.models.loading import load
 
 __all__ = ["run"]
@@ -27,22 +30,24 @@ def run(
     inputs = read_inputs(source, adapter.modality)
     with Folder(out) as folder:
 
-        def results() -> Iterator[tuple[str, str, object]]:
+        def results() -> Iterator[tuple[str, str, AttentionMap | SaliscopeError]]:
             maps = attention(adapter, iter(inputs), errors="collect", **settings)
             for item, result in zip(inputs, maps, strict=True):
                 yield item.name, f"attention {reduce}", result
 
-        written = Written(folder.path / "attention.csv")
+        written = Written(folder.path / "attention.csv", titled(source))
         written.add(results())
-        write_report(folder.path / "report.html", written.shown, f"attention of {adapter.name}")
+        title = f"attention in {Path(titled(source)).name} by {adapter.name}"
+        write_report(folder.path / "report.html", written.shown, title)
         write_failures(folder.path, written.failures)
         for record in written.shown[:3]:
             say(repr(record), quiet=quiet)
+        if written.count > 3:
+            say(f"... and {written.count - 3:,} more", quiet=quiet)
         say(f"{written.table}  ({written.count:,} results)", quiet=quiet)
-        say(str(folder.path / "report.html"), quiet=quiet)
-    for name, _, error in written.failures[:5]:
-        warn(f"{name}: {error}")
+        part = f"  (the first {REPORTED} of {len(inputs):,} records)"
+        more = part if len(inputs) > REPORTED else ""
+        say(f"{folder.path / 'report.html'}{more}", quiet=quiet)
     if written.failures:
-        where = folder.path / "failures.csv"
-        warn(f"{len(written.failures)} of {len(inputs)} records failed; see {where}")
+        warn(written.loss(len(inputs), folder.path / "failures.csv"))
         raise SystemExit(2)

@@ -16,7 +16,8 @@ from saliscope.core.errors import InputError, OptionError
 from saliscope.core.registry import MethodSpec, options_from
 
 __all__ = [
-    "Folder", "read_bytes", "read_flags", "read_inputs", "read_numbers", "say", "staged",
+    "Folder", "read_bytes", "read_flags", "read_inputs", "read_numbers", "say", "staged", "titled",
+    "warn",
 ]  # fmt: skip
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
@@ -72,12 +73,14 @@ def read_numbers(text: str | None, flag: str) -> list[int] | None:
         raise OptionError(msg) from error
 
 
-def read_flags(arguments: Sequence[str], specs: Sequence[MethodSpec]) -> dict[str, dict[str, object]]:
+def read_flags(
+    arguments: Sequence[str], specs: Sequence[MethodSpec]
+) -> dict[str, dict[str, object]]:
     """Return each method's own options from the flags that the command itself does not know.
 
     A flag goes to every chosen method that has the option; one that none has is refused.
     """
-    given: dict[str, object] = {}
+    given: dict[str, str] = {}
     left = list(arguments)
     while left:
         word = left.pop(0)
@@ -103,18 +106,28 @@ def read_inputs(source: str, modality: str) -> list[Input]:
 
     A source that does not exist and looks like a file name is refused as a missing file.
     """
-    path = Path(source)
-    try:
-        exists = path.exists()
-    except OSError:  # too long for a file name: a literal
-        exists = False
-    if exists:
+    if not source.strip():
+        msg = "INPUT is empty; give a FASTA or text file, or the input itself"
+        raise InputError(msg)
+    if _exists(source):
         return list(read_records(source, modality))
     looks_like_file = re.search(r"\.(fa|fasta|faa|txt|tsv|csv|gz|a2m|a3m)$", source, re.IGNORECASE)
     if looks_like_file or (os.sep in source and " " not in source):
         msg = f"{source}: there is no such file"
         raise InputError(msg)
     return [Input("input", source)]
+
+
+def _exists(source: str) -> bool:
+    try:
+        return Path(source).exists()
+    except OSError:  # too long for a file name: a literal
+        return False
+
+
+def titled(source: str) -> str:
+    """Return what messages and titles call an input: its file, or "input" for a literal."""
+    return source if _exists(source) else "input"
 
 
 @contextmanager
@@ -138,10 +151,13 @@ class Folder:
     """The output folder: made at once, so that trouble shows early, and gone again if unused."""
 
     def __init__(self, path: str) -> None:
-        self.path = Path(path)
+        self.text, self.path = path, Path(path)
         self.made: list[Path] = []
 
     def __enter__(self) -> Folder:
+        if not self.text.strip():
+            msg = "-o is empty; name the folder that results go to"
+            raise InputError(msg)
         if self.path.exists() and not self.path.is_dir():
             msg = f"{self.path}: is a file; -o names a folder"
             raise InputError(msg)
@@ -152,9 +168,10 @@ class Folder:
                 self.made.append(folder)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._undo()
-            msg = f"{self.path}: cannot be written ({error.strerror}); choose another folder"
+            reason = error.strerror if isinstance(error, OSError) else error
+            msg = f"{self.path}: cannot be written ({reason}); choose another folder"
             raise InputError(msg) from error
         return self
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from saliscope.api.explaining import explain_each, plan
+from saliscope.api.explaining import explain_each
 from saliscope.api.inputs import Input
+from saliscope.api.planning import plan
+from saliscope.api.running import Result
 from saliscope.api.store import Store
-from saliscope.cli.common import Folder, read_bytes, read_flags, read_inputs, say, warn
+from saliscope.cli.common import Folder, read_bytes, read_flags, read_inputs, say, titled, warn
 from saliscope.cli.writing import REPORTED, Written, write_failures, write_report
 from saliscope.core.errors import ToleranceError
 from saliscope.core.registry import get_method
@@ -24,7 +26,7 @@ def run(
     extra: Sequence[str],
 ) -> None:  # fmt: skip
     """Explain every record of a file by every chosen method."""
-    specs = [get_method(name) for name in methods]
+    specs = list({spec.name: spec for spec in map(get_method, methods)}.values())
     own = read_flags(extra, specs)
     bytes_ = read_bytes(budget)
     adapter = load(model, device=device)
@@ -42,7 +44,7 @@ def run(
     with Folder(out) as folder:
         store = Store(folder.path / "records")
 
-        def results() -> Iterator[tuple[str, str, object]]:
+        def results() -> Iterator[tuple[str, str, Result]]:
             for wanted in plans:
                 each = explain_each(
                     wanted, inputs, collect=True, strict=strict, progress=not quiet, store=store
@@ -50,26 +52,23 @@ def run(
                 for item, result in zip(inputs, each, strict=True):
                     yield item.name, wanted.method.name, result
 
-        written = Written(folder.path / "attributions.csv")
+        written = Written(folder.path / "attributions.csv", titled(source))
         written.add(results())
-        title = f"{Path(source).name if len(source) < 200 else 'input'} by {adapter.name}"
+        title = f"{Path(titled(source)).name} by {adapter.name}"
         write_report(folder.path / "report.html", written.shown, title)
         write_failures(folder.path, written.failures)
         _summary(folder.path, inputs, written, quiet=quiet)
-    for name, method, error in written.failures[:5]:
-        warn(f"{name} ({method}): {error}")
     if written.failures:
-        lost = len({n for n, _, _ in written.failures})
-        warn(f"{lost} of {len(inputs)} records failed; see {folder.path / 'failures.csv'}")
-        only_strict = all(isinstance(e, ToleranceError) for _, _, e in written.failures)
+        warn(written.loss(len(inputs), folder.path / "failures.csv"))
+        only_strict = all(isinstance(f.error, ToleranceError) for f in written.failures)
         raise SystemExit(1 if only_strict else 2)
 
 
 def _summary(folder: Path, inputs: Sequence[Input], written: Written, *, quiet: bool) -> None:
     for record in written.shown[:3]:
         say(repr(record), quiet=quiet)
-    if len(written.shown) > 3:
-        say(f"... and {written.count - 3:,} more results", quiet=quiet)
+    if written.count > 3:
+        say(f"... and {written.count - 3:,} more", quiet=quiet)
     say(f"{written.table}  ({written.count:,} results)", quiet=quiet)
     more = f"  (the first {REPORTED} of {len(inputs):,} records)" if len(inputs) > REPORTED else ""
     say(f"{folder / 'report.html'}{more}", quiet=quiet)

@@ -18,7 +18,9 @@ def print_methods(name: str | None) -> None:
     """Print the table of methods, or everything about one."""
     console = Console()
     if name is None:
-        table = Table("method", "what it gives", "cost per input", "needs", box=None, pad_edge=False)
+        table = Table(
+            "method", "what it gives", "cost per input", "needs", box=None, pad_edge=False
+        )
         for spec in methods().values():
             table.add_row(spec.name, spec.summary, spec.cost, ", ".join(sorted(spec.needs)))
         console.print(table)
@@ -59,4 +61,4 @@ def print_models(name: str | None, *, defaults: bool) -> None:
         title = next(s for s in zoo_card(model).splitlines() if s.strip() and not s.startswith("#"))
         print(f"zoo:{model}  {title.strip()}")
     print("Also: a hub name (facebook/esm2_t6_8M_UR50D), a folder written by save_pretrained(),")
-    print("or your own code as package.module:factory. 'saliscope models --defaults' tells defaults.")
+    print("or your own code as package.module:factory. See also: saliscope models --defaults")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -14,21 +15,43 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="saliscope",
     help="What a model looked at, and how far the picture can be trusted.",
-    no_args_is_help=True,
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# What typer raises for a command that is typed wrong; newer versions carry their own copy of click.
+_USAGE: type[Exception] = next(
+    c for c in reversed(typer.BadParameter.__mro__) if hasattr(c, "format_message")
+)
+
+Source = Annotated[str, typer.Argument(metavar="INPUT", help="FASTA or text file, or the input")]
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="hub name, folder, zoo:NAME or package.module:factory")
+    str,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", help="hub name, folder, zoo:NAME or package.module:factory"
+    ),
+]  # fmt: skip
+Out = Annotated[
+    str, typer.Option("--out", "-o", metavar="FOLDER", help="where tables and report go")
 ]
-Out = Annotated[str, typer.Option("--out", "-o", help="folder for tables, results and report")]
+Method = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method", metavar="NAME", help="repeatable (default: integrated_gradients)"
+    ),
+]  # fmt: skip
 Target = Annotated[
     list[str] | None,
-    typer.Option("--target", "-t", help="class or label, 'a vs b', V6E, likelihood; repeatable"),
+    typer.Option(
+        "--target", "-t", metavar="TARGET",
+        help="class or label, 'a vs b', V6E, likelihood; repeatable",
+    ),
+]  # fmt: skip
+Budget = Annotated[
+    str | None, typer.Option(metavar="BYTES", help="what a batch may need, e.g. 500MB, 2GiB")
 ]
-Budget = Annotated[str | None, typer.Option(help="bytes that a batch may need, e.g. 500MB, 2GiB")]
 Seed = Annotated[int, typer.Option(help="seed of the one random generator")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bar, no summary")]
@@ -36,28 +59,47 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bar, no 
 
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    epilog="Example: saliscope explain reviews.txt --model zoo:sentiment --method masking -o out/ "
-    "   Further flags are the method's own (see: saliscope methods NAME), e.g. --steps 32. "
-    "   Cost: one to a few dozen model passes per record; the report of one protein takes seconds.",
+    epilog="""\b
+Examples:
+  saliscope explain reviews.txt -m zoo:sentiment --method masking -o out/
+  saliscope explain proteins.fasta -m zoo:protein --target V6E -o out/
+  saliscope explain MVHLTPEEKSAVTALWGK -m zoo:protein --steps 32 -o out/
+
+\b
+Further flags are the method's own: see 'saliscope methods NAME'.
+Cost: one to a few dozen model passes per record, one per word or residue for
+  masking; seconds per protein on one core. A run that was cut off goes on
+  where it was when the same command is given again.
+Writes attributions.csv, report.html, records/*.nc; failures.csv where needed.
+Exit code: 0; 2 on bad input; 1 with --strict where health has errors.
+""",
 )
 def explain(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="FASTA or text file, or the input")],
+    source: Source,
     model: Model,
     out: Out,
-    method: Annotated[list[str] | None, typer.Option("--method", help="a method; repeatable")] = None,
+    method: Method = None,
     target: Target = None,
-    baseline: Annotated[str | None, typer.Option(help="start of paths: mask, zero, pad, token")] = None,
-    fill: Annotated[str | None, typer.Option(help="in place of a part: mask, delete, a token")] = None,
-    tolerance: Annotated[float | None, typer.Option(help="relative error to reach, e.g. 0.01")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="start of paths: mask, zero, pad, token")
+    ] = None,
+    fill: Annotated[
+        str | None, typer.Option(help="in place of a part: mask, delete, a token")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="relative error to reach (paths: 0.01)")
+    ] = None,
     max_evaluations: Annotated[int | None, typer.Option(help="stop there, with a finding")] = None,
     budget: Budget = None,
     seed: Seed = 0,
     device: Device = "auto",
-    strict: Annotated[bool, typer.Option("--strict", help="exit 1 where health has errors")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="exit 1 where health has errors")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what a model looked at in each record: tables, results and one report."""
+    """Say what a model looked at, in each record."""
     from saliscope.cli.explain import run
 
     run(
@@ -69,11 +111,19 @@ def explain(
 
 
 @app.command(
-    epilog="Example: saliscope attention proteins.fasta --model zoo:protein -o out/   "
-    "Cost: one model pass per record; memory of one layer at a time.",
+    epilog="""\b
+Examples:
+  saliscope attention proteins.fasta -m zoo:protein -o out/
+  saliscope attention proteins.fasta -m zoo:protein --reduce rollout -o out/
+
+\b
+Cost: one model pass per record, in the memory of one layer.
+Writes attention.csv and report.html; failures.csv where needed.
+Exit code: 0; 2 on bad input.
+""",
 )
 def attention(
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="FASTA or text file, or the input")],
+    source: Source,
     model: Model,
     out: Out,
     reduce: Annotated[str, typer.Option(help="received, mean, full or rollout")] = "received",
@@ -86,7 +136,7 @@ def attention(
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Write where a model attended in each record, and the report."""
+    """Say where a model attended, in each record."""
     from saliscope.cli.attention import run
 
     run(
@@ -95,33 +145,39 @@ def attention(
     )  # fmt: skip
 
 
-@app.command(epilog="Example: saliscope models zoo:protein    Cost: none, no model is run.")
+@app.command(epilog="Example: saliscope models zoo:protein\n\nCost: none, no model is run.")
 def models(
-    name: Annotated[str | None, typer.Argument(help="print this zoo model's card")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="print this zoo model's card")
+    ] = None,
     defaults: Annotated[bool, typer.Option("--defaults", help="print all defaults")] = False,
 ) -> None:
-    """List the models that ship with the package, and what else can be loaded."""
+    """List the models of the package, or show a card."""
     from saliscope.cli.listing import print_models
 
     print_models(name, defaults=defaults)
 
 
-@app.command(epilog="Example: saliscope methods integrated_gradients    Cost: none.")
+@app.command(
+    epilog="Example: saliscope methods integrated_gradients\n\nCost: none, no model is run."
+)
 def methods(
-    name: Annotated[str | None, typer.Argument(help="print all about this method")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="print all about this method")
+    ] = None,
 ) -> None:
-    """List the methods, or tell what one costs, takes and where it misleads."""
+    """List the methods, or tell all about one."""
     from saliscope.cli.listing import print_methods
 
     print_methods(name)
 
 
-@app.command(epilog="Example: saliscope demo -o demo/    Cost: one to three minutes on two cores.")
+@app.command(epilog="Example: saliscope demo -o demo/\n\nCost: one to three minutes on two cores.")
 def demo(
     out: Out = "saliscope-demo",
     quiet: Quiet = False,
 ) -> None:
-    """Explain two human proteins and three reviews with the models of the package."""
+    """Explain two proteins and three reviews."""
     from saliscope.cli.demo import run
 
     run(out, quiet=quiet)
@@ -135,23 +191,48 @@ def _version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _common(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="print the version", is_eager=True)
     ] = False,
 ) -> None:
     _version(wanted=version)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; an error of Saliscope's is one line on standard error."""
+    """Run the command line; an error is one line on standard error, and an exit code."""
     try:
-        app(arguments)
+        code = app(arguments, prog_name="saliscope", standalone_mode=False)
     except SaliscopeError as error:
-        line = " ".join(str(error).split())
-        print(f"saliscope: {line}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("saliscope: interrupted; finished records are kept", file=sys.stderr)
-        sys.exit(130)
+        _fail(str(error), error.exit_code)
+    except _USAGE as error:
+        _fail(_usage(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; the same command goes on with what is finished", 130)
+    except BrokenPipeError:  # nobody reads our output any more, as in: saliscope methods | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 2)
+    else:
+        if isinstance(code, int) and code:
+            sys.exit(code)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    print(f"saliscope: {' '.join(text.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _usage(error: Exception) -> str:
+    """Return what is wrong with the command as typed, and where its help is."""
+    text = str(error.format_message() if hasattr(error, "format_message") else error)
+    text = text.strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "saliscope"
+    return f"{text[:1].lower()}{text[1:]}; see '{command} --help'"

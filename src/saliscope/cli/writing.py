@@ -3,18 +3,58 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
+from saliscope.attention.map import AttentionMap
 from saliscope.cli.common import staged
+from saliscope.core.attribution import Attribution
 from saliscope.core.errors import SaliscopeError
 from saliscope.core.record import Record, write_beside
 from saliscope.core.render import renderer
 
-__all__ = ["REPORTED", "Written", "write_failures", "write_report"]
+__all__ = ["REPORTED", "Failure", "Written", "write_failures", "write_report"]
 
 REPORTED = 50
 """Records that the report shows; the table holds all."""
+
+# The order of the columns that all methods share; others stand behind "value".
+_ORDER = (
+    "record", "method", "target", "layer", "module", "head", "query", "key", "position",
+    "residue", "token", "word", "group", "start", "end", "value",
+)  # fmt: skip
+_HELD = 64
+
+
+class Failure(NamedTuple):
+    """A record that a method has no result for."""
+
+    record: str
+    method: str
+    error: SaliscopeError
+
+    @property
+    def reason(self) -> str:
+        """The message on one line, without the record's name in front."""
+        return " ".join(str(self.error).split()).removeprefix(f"{self.record}: ")
+
+
+class _Writer(Protocol):
+    """What `csv.writer` returns."""
+
+    def writerow(self, row: Iterable[Any], /) -> Any:
+        """Write one row."""
+        ...
+
+
+class _Table(NamedTuple):
+    """The rows of one result without its name and method."""
+
+    owner: object
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
 
 
 class Written:
@@ -24,42 +64,128 @@ class Written:
     ----------
     table : pathlib.Path
         Where the rows go; each row leads with record, method and target.
+    source : str
+        What the records come from, for messages.
     """
 
-    def __init__(self, table: Path) -> None:
-        self.table = table
+    def __init__(self, table: Path, source: str) -> None:
+        self.table, self.source = table, source
         self.count = 0
         self.shown: list[Record] = []
-        self.failures: list[tuple[str, str, SaliscopeError]] = []
-        self._columns: list[str] | None = None
+        self.failures: list[Failure] = []
+        self._names: set[str] = set()
+        self._columns: list[str] = []
+        self._grown = False
+        self._tables: OrderedDict[int, _Table] = OrderedDict()
 
-    def add(self, results: Iterable[tuple[str, str, object]]) -> None:
-        """Write (record, method, result or error) triples; the file appears when all went well."""
-        with staged(self.table) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            for name, method, result in results:
-                if isinstance(result, SaliscopeError):
-                    self.failures.append((name, method, result))
-                    continue
-                assert isinstance(result, Record)
-                self._rows(writer, name, method, result)
+    def add(
+        self, results: Iterable[tuple[str, str, Attribution | AttentionMap | SaliscopeError]]
+    ) -> None:
+        """Write (record, method, result or error) triples; the file appears when all went well.
+
+        Methods differ in their columns, and all are kept: the table has the union of them, and a
+        cell stays empty where a method has no such number.
+
+        Raises
+        ------
+        SaliscopeError
+            If nothing but failures came; no file is left then.
+        """
+        with staged(self.table) as beside:
+            with beside.open("w", newline="", encoding="utf-8") as file:
+                writer: _Writer = csv.writer(file, lineterminator="\n")
+                for name, method, result in results:
+                    if isinstance(result, SaliscopeError):
+                        self.failures.append(Failure(name, method, result))
+                    else:
+                        self._write(writer, name, method, result)
             if not self.count and self.failures:
-                raise self.failures[0][2]
+                raise self._nothing()
+            if self._grown:
+                _arrange(beside, self._columns)
 
-    def _rows(self, writer: object, name: str, method: str, result: Record) -> None:
-        frame = result.to_frame()  # type: ignore[attr-defined]
+    def _write(
+        self, writer: _Writer, name: str, method: str, result: Attribution | AttentionMap
+    ) -> None:
+        table = self._table(result)
+        if not self._columns:
+            self._columns = _ordered(["record", "method", *table.columns])
+            writer.writerow(self._columns)
+        new = [c for c in table.columns if c not in self._columns]
+        self._grown = self._grown or bool(new)
+        self._columns += new
+        place = [self._columns.index(c) for c in table.columns]
+        straight = place == list(range(2, 2 + len(place)))
+        blank: list[Any] = [""] * len(self._columns)
+        blank[:2] = name, method
+        for row in table.rows:
+            if straight:
+                writer.writerow((name, method, *row))
+                continue
+            cells = blank.copy()
+            for where, value in zip(place, row, strict=True):
+                cells[where] = value
+            writer.writerow(cells)
+        self.count += 1
+        if name in self._names or len(self._names) < REPORTED:
+            self._names.add(name)
+            self.shown.append(result)
+
+    def _table(self, result: Attribution | AttentionMap) -> _Table:
+        """Return the rows of a result; results of equal inputs share their numbers and rows."""
+        owner = result.data
+        known = self._tables.get(id(owner))
+        if known is not None:
+            return known
+        frame = result.to_frame()
         if "target" not in frame and result.meta.get("target"):
             frame.insert(0, "target", result.meta["target"][0])
-        frame.insert(0, "method", method)
-        frame.insert(0, "record", name)
-        if self._columns is None:
-            self._columns = list(frame.columns)
-            writer.writerow(self._columns)  # type: ignore[attr-defined]
-        frame = frame.reindex(columns=self._columns)
-        writer.writerows(frame.itertuples(index=False, name=None))  # type: ignore[attr-defined]
-        self.count += 1
-        if len({r.name for r in self.shown} | {result.name}) <= REPORTED:
-            self.shown.append(result)
+        rows = list(frame.itertuples(index=False, name=None))
+        made = _Table(owner, tuple(map(str, frame.columns)), rows)  # holds its owner: the id stays
+        self._tables[id(owner)] = made
+        if len(self._tables) > _HELD:
+            self._tables.popitem(last=False)
+        return made
+
+    def loss(self, inputs: int, table: Path) -> str:
+        """Return one line about the failures, naming the first."""
+        first = self.failures[0]
+        lost = len({f.record for f in self.failures})
+        return (
+            f"{lost:,} of {inputs:,} records failed, the first: {first.record} ({first.method}): "
+            f"{first.reason}; see {table}"
+        )
+
+    def _nothing(self) -> SaliscopeError:
+        """Return the error of a run in which every record failed."""
+        first = self.failures[0]
+        records = {f.record for f in self.failures}
+        if len(records) > 1 and len({f.reason for f in self.failures}) == 1:
+            return type(first.error)(first.reason)  # it is not about a record
+        more = f" (as all {len(records):,} records: nothing is written)" if len(records) > 1 else ""
+        where = dict.fromkeys((self.source, first.record))  # of a literal input they are the same
+        return type(first.error)(f"{', '.join(where)}: {first.reason}{more}")
+
+
+def _ordered(columns: Sequence[str]) -> list[str]:
+    known = [c for c in _ORDER if c in columns]
+    return [*known, *(c for c in columns if c not in _ORDER)]
+
+
+def _arrange(path: Path, columns: Sequence[str]) -> None:
+    """Give all rows of a table all columns, in their order."""
+    take = [columns.index(c) for c in _ordered(columns)]
+    with (
+        staged(path) as beside,
+        path.open(newline="", encoding="utf-8") as source,
+        beside.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer: _Writer = csv.writer(file, lineterminator="\n")
+        rows = csv.reader(source)
+        next(rows)
+        writer.writerow(_ordered(columns))
+        for row in rows:
+            writer.writerow([row[i] if i < len(row) else "" for i in take])
 
 
 def write_report(path: Path, records: list[Record], title: str) -> None:
@@ -67,14 +193,15 @@ def write_report(path: Path, records: list[Record], title: str) -> None:
     write_beside(path, str(renderer("html")(records, title=title)).encode())
 
 
-def write_failures(folder: Path, failures: list[tuple[str, str, SaliscopeError]]) -> None:
+def write_failures(folder: Path, failures: Sequence[Failure]) -> None:
     """Write failures.csv, or remove an old one where nothing failed."""
     path = folder / "failures.csv"
     if not failures:
         path.unlink(missing_ok=True)
         return
     with staged(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer: _Writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["record", "method", "error", "reason"])
-        for name, method, error in failures:
-            writer.writerow([name, method, type(error).__name__, " ".join(str(error).split())])
+        for failure in failures:
+            kind = type(failure.error).__name__
+            writer.writerow([failure.record, failure.method, kind, failure.reason])

@@ -12,13 +12,14 @@ import weakref
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-__all__ = ["DEFAULT_BUDGET", "Remembered", "Sizer", "remembered"]
+__all__ = ["DEFAULT_BUDGET", "Remembered", "Sizer", "SteadySizer", "remembered"]
 
 DEFAULT_BUDGET = 1 << 30
 """Bytes that one batch may need beside the model's weights, unless the caller says otherwise."""
 
 _WITHIN = 1.03
 _LONGEST_LADDER = 1 << 16
+_STEADY_UNITS, _STEADY_ROWS = 2048, 64
 _QUICK = 0.004  # seconds; below it a step of the ladder is fourfold
 
 
@@ -83,6 +84,22 @@ class Sizer:
         self.limit = max(1, rows // 2)
         self.seconds = {size: s for size, s in self.seconds.items() if size <= self.limit}
         return self.limit
+
+
+class SteadySizer(Sizer):
+    """The batch size by a fixed rule: equal work is cut equally, whatever a clock says.
+
+    Examples
+    --------
+    >>> sizer = SteadySizer(bytes_per_row=100, length=8)
+    >>> sizer.rows(budget=1 << 30, length=512), sizer.rows(budget=1000, length=8)
+    (4, 10)
+    """
+
+    def rows(self, budget: int, length: int | None = None) -> int:
+        """Return the rows of the next batch."""
+        steady = max(1, _STEADY_UNITS // max(1, length or self.length))
+        return min(self.allowed(budget, length), steady, _STEADY_ROWS)
 
 
 @dataclass

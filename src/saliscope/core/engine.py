@@ -10,14 +10,14 @@ import functools
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from saliscope.core.ask import Answer, Ask, Estimate
-from saliscope.core.batching import DEFAULT_BUDGET, Sizer, remembered
+from saliscope.core.batching import DEFAULT_BUDGET, Remembered, Sizer, SteadySizer, remembered
 from saliscope.core.errors import ModelError, OutOfMemoryError, SaliscopeError
 from saliscope.core.health import finding
 from saliscope.core.model import Model, Pass, Piece, Reader
@@ -40,10 +40,15 @@ class _Run:
     """State of one `drive` call."""
 
     def __init__(
-        self, model: Model, budget: int, progress: Callable[[Progress], None] | None
-    ) -> None:
+        self, model: Model, budget: int, progress: Callable[[Progress], None] | None, *,
+        steady: bool = False,
+    ) -> None:  # fmt: skip
         self.model, self.budget, self.progress = model, budget, progress
         self.known = remembered(model.identity)
+        self.sized: type[Sizer] = Sizer
+        if steady:  # nothing that was timed, and nothing from before, decides how batches are cut
+            self.known = Remembered(dependence=self.known.dependence)
+            self.sized = SteadySizer
         self.memo: OrderedDict[Hashable, tuple[FloatArray, FloatArray]] = OrderedDict()
         self.finished: dict[int, Outcome] = {}
         self.twins: dict[Hashable, list[tuple[int, Job]]] = {}
@@ -53,7 +58,7 @@ class _Run:
     def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
         key = (task.ask.fold is not None, task.job.target.count, bucket, self.model.threads)
-        return self.known.sizers.setdefault(key, Sizer())
+        return self.known.sizers.setdefault(key, self.sized())
 
     # -- cutting -----------------------------------------------------------------------------
 
@@ -173,7 +178,6 @@ class _Run:
         self.calls += 1
         if total > 1 and self.known.dependence is None:
             self.known.dependence = self._dependence(pieces[0], readers[0], passes[0])
-            back[0][0].evaluations += 1
         for (task, rows, fresh), keys, reader, got in zip(
             back, remember, readers, passes, strict=True
         ):
@@ -197,13 +201,15 @@ class _Run:
                 )
 
     def _dependence(self, piece: Piece, reader: Reader, together: Pass) -> float:
-        """Return how much the first row of a batch differs from the same row run alone."""
+        """Return how much the first row of a batch differs from the same row run alone.
+
+        Asked once per model; it is not counted to any question.
+        """
         alone = replace(piece, rows=piece.rows[:1])
         only = replace(reader, rows=np.zeros(1, dtype=np.int64), piece=0, fold=None)
         (apart,), _ = self.model.run([alone], [only])
-        self.rows += 1
-        self.calls += 1
-        change = np.abs(apart.values[0] - together.values[0]).max()
+        with np.errstate(invalid="ignore"):
+            change = np.abs(apart.values[0] - together.values[0]).max()
         size = max(np.abs(apart.values[0]).max(), np.abs(together.values).max())
         return float(change / size) if np.isfinite(change) and size > 0 else 0.0
 
@@ -359,7 +365,8 @@ def drive(
     *,
     budget: int | None = None,
     progress: Callable[[Progress], None] | None = None,
-) -> Iterator[Outcome]:
+    steady: bool = False,
+) -> Generator[Outcome, None, None]:
     """Run jobs through a model and yield their outcomes, in order.
 
     Parameters
@@ -372,10 +379,12 @@ def drive(
         Bytes that a batch may need beside the weights; a ceiling (default 1 GiB).
     progress : callable, optional
         Called after every batch.
+    steady : bool
+        Cut batches by a fixed rule instead of by measured speed: equal jobs give equal bits.
 
     Yields
     ------
     Outcome
         With `error` set where a job failed; the others go on.
     """
-    yield from _Run(model, budget or DEFAULT_BUDGET, progress).drive(jobs)
+    yield from _Run(model, budget or DEFAULT_BUDGET, progress, steady=steady).drive(jobs)

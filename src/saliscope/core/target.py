@@ -145,7 +145,7 @@ def _class_index(which: int | str, model: Model) -> int:
         folded = [label.casefold() for label in labels]
         if folded.count(which.casefold()) == 1:
             return folded.index(which.casefold())
-        if re.fullmatch(r"\d+", which):
+        if re.fullmatch(r"-?\d+", which):
             return _class_index(int(which), model)
         msg = f"the model has no class {which!r}: {nearest(which, labels)}"
         raise OptionError(msg)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import re
+import warnings
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,11 +168,24 @@ def _silent() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+def _hub_answers() -> bool:
+    """Ask the hub once: left to itself, a download without a network tries for half a minute."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=5)
+    except Exception:  # noqa: BLE001 - no network, no name, no proxy, or told to stay offline
+        return False
+    return True
 
 
 def _auto_class(config: Any) -> Any:
@@ -192,16 +206,16 @@ def _pretrained(
     import transformers
 
     place, kind = as_device(device), as_dtype(dtype)
+    # A folder never touches the network, and code that came with a checkpoint never runs.
+    local = Path(source).is_dir() or not _hub_answers()
+    safe = {"trust_remote_code": False, "local_files_only": local}
     try:
         with _silent():
-            config = transformers.AutoConfig.from_pretrained(source, trust_remote_code=False)
-            tokenizer = tokenizer or transformers.AutoTokenizer.from_pretrained(
-                source, trust_remote_code=False
-            )
+            config = transformers.AutoConfig.from_pretrained(source, **safe)
+            tokenizer = tokenizer or transformers.AutoTokenizer.from_pretrained(source, **safe)
             module, info = _auto_class(config).from_pretrained(
-                source, config=config, dtype=kind or "auto", trust_remote_code=False,
-                output_loading_info=True,
-            )  # fmt: skip
+                source, config=config, dtype=kind or "auto", output_loading_info=True, **safe
+            )
     except SaliscopeError:
         raise
     except Exception as error:  # transformers raises a dozen kinds, all to be told in one line
@@ -228,6 +242,11 @@ def _pools(module: nn.Module) -> bool:
 
 def _why(source: str, error: Exception) -> str:
     text = str(error)
+    if "weights only load failed" in text.lower() or "weights_only" in text.lower():
+        return (
+            f"{source}: its weights are pickled and hold more than numbers, which could run code; "
+            "save the model with save_pretrained() (safetensors)"
+        )
     if Path(source).is_dir():
         line = next((s for s in text.splitlines() if s.strip()), type(error).__name__)
         return f"{source}: cannot be loaded ({line.strip()[:160]})"

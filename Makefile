@@ -38,7 +38,8 @@ docs: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(PYTHON) scripts/install.py --python $(PYTHON) --venv $(VENV) --editable --extras bench
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write docs/benchmarks.md
+	$(BIN)/python benchmarks/attention_received.py
 
 clean:
 	rm -rf $(VENV) build

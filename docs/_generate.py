@@ -135,8 +135,8 @@ def defaults_page() -> str:
 
 
 def _fact(sentence: str) -> str:
-    """Return a sentence with its facts named in italics in place of numbers."""
-    return re.sub(r"\{(\w+)[^}]*\}", r"*\1*", sentence)
+    """Return a sentence with dots in place of its facts."""
+    return re.sub(r"\{\w+[^}]*\}", "…", sentence)
 
 
 def health_page() -> str:
@@ -151,8 +151,9 @@ def health_page() -> str:
         "Every result carries its health: what should make a reader doubt this map. Three "
         "severities exist:\n\n" + meaning + "\n\n"
         "A summary shows at most three findings, the worst first; `result.health` holds all of "
-        "them, with the numbers of each sentence as data. Words in italics stand for those "
-        "numbers.\n\n" + table(("code", "severity", "what it says", "what to do"), rows) + "\n"
+        "them, with the facts of each sentence as data; here dots stand for them.\n\n"
+        + table(("code", "severity", "what it says", "what to do"), rows)
+        + "\n"
     )
 
 

@@ -15,7 +15,8 @@ from torch import nn
 
 from helpers import toys
 from saliscope import Contrast, OptionError, explain
-from saliscope.methods.integrated_gradients import RULES, fixed_rule
+from saliscope.core.quadrature import fixed_rule
+from saliscope.methods.integrated_gradients import RULES
 
 X = torch.tensor([toys.TWO_LAYER_INPUT], dtype=torch.float64)
 THIRD = 1 / 3

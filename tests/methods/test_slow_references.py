@@ -11,7 +11,7 @@ from torch import nn
 
 from helpers import reference, toys
 from saliscope import explain
-from saliscope.methods.integrated_gradients import fixed_rule
+from saliscope.core.quadrature import fixed_rule
 
 SHAPES = [(5,), (3, 4), (2, 3, 2)]
 NETS = [(nn.ReLU, 0), (nn.GELU, 1), (nn.Tanh, 2)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import textwrap
 
 from rich.console import Console
 from rich.table import Table
@@ -58,7 +60,14 @@ def print_models(name: str | None, *, defaults: bool) -> None:
         print(zoo_card(name.removeprefix("zoo:")))
         return
     for model in zoo_names():
-        title = next(s for s in zoo_card(model).splitlines() if s.strip() and not s.startswith("#"))
-        print(f"zoo:{model}  {title.strip()}")
+        print(f"zoo:{model}\n{textwrap.indent(_opening(zoo_card(model)), '  ')}")
     print("Also: a hub name (facebook/esm2_t6_8M_UR50D), a folder written by save_pretrained(),")
     print("or your own code as package.module:factory. See also: saliscope models --defaults")
+
+
+def _opening(card: str) -> str:
+    """Return the first sentence of a card, in lines of at most 76 letters."""
+    parts = [p for p in re.split(r"\n\s*\n", card) if p.strip() and not p.startswith("#")]
+    parts += [line for line in card.splitlines() if line.strip() and not line.startswith("#")]
+    text = " ".join((parts or ["no card"])[0].split())
+    return textwrap.fill(re.split(r"(?<=[.!?]) ", text)[0], 76)

@@ -30,7 +30,7 @@ Source = Annotated[str, typer.Argument(metavar="INPUT", help="FASTA or text file
 Model = Annotated[
     str,
     typer.Option(
-        "--model", "-m", metavar="MODEL", help="hub name, folder, zoo:NAME or package.module:factory"
+        "--model", "-m", metavar="MODEL", help="hub name, folder, zoo:NAME or module:factory"
     ),
 ]  # fmt: skip
 Out = Annotated[
@@ -148,7 +148,7 @@ def attention(
 @app.command(epilog="Example: saliscope models zoo:protein\n\nCost: none, no model is run.")
 def models(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="print this zoo model's card")
+        str | None, typer.Argument(metavar="NAME", help="print this zoo model's card")
     ] = None,
     defaults: Annotated[bool, typer.Option("--defaults", help="print all defaults")] = False,
 ) -> None:
@@ -163,7 +163,7 @@ def models(
 )
 def methods(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="print all about this method")
+        str | None, typer.Argument(metavar="NAME", help="print all about this method")
     ] = None,
 ) -> None:
     """List the methods, or tell all about one."""

@@ -61,7 +61,10 @@ class Attribution(Record):
 
     @property
     def error(self) -> Any:
-        """Estimated L1 error relative to max(|score change|, sum of |values|) (or None)."""
+        """Estimated L1 error (or None).
+
+        Relative to the larger of the score change and the summed size of the values.
+        """
         return self._number("error")
 
     @property

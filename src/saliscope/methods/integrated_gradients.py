@@ -8,7 +8,6 @@ near a kink of a ReLU, or near the baseline where a layer norm turns a small ste
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,10 +17,11 @@ from saliscope.core.ask import Ask, Estimate, Fold, Options, Question, Steps
 from saliscope.core.errors import OptionError
 from saliscope.core.health import Finding, finding
 from saliscope.core.perturbation import Perturbation
+from saliscope.core.quadrature import Panel, fixed_rule, panel, quarters, to_cut
 from saliscope.core.registry import method, option
 from saliscope.core.units import FloatArray
 
-__all__ = ["IntegratedGradients", "fixed_rule", "integrated_gradients"]
+__all__ = ["IntegratedGradients", "integrated_gradients"]
 
 TOLERANCE = 0.01
 MAX_EVALUATIONS = 513
@@ -59,31 +59,12 @@ class IntegratedGradients(Options):
             raise OptionError(msg)
 
 
-def fixed_rule(rule: str, steps: int) -> tuple[FloatArray, FloatArray]:
-    """Return nodes and weights on [0, 1]; the weights sum to 1.
-
-    Examples
-    --------
-    >>> nodes, weights = fixed_rule("trapezoid", 3)
-    >>> nodes.tolist(), weights.tolist()
-    ([0.0, 0.5, 1.0], [0.25, 0.5, 0.25])
-    """
-    if rule == "gauss_legendre":
-        nodes, weights = np.polynomial.legendre.leggauss(steps)
-        return (nodes + 1) / 2, weights / weights.sum()
-    if rule == "midpoint":
-        return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
-    weights = np.full(steps, 1.0)
-    weights[[0, -1]] = 0.5
-    return np.linspace(0, 1, steps), weights / weights.sum()
-
-
 @method(
     "integrated_gradients",
     options=IntegratedGradients,
     needs={"gradients"},
     summary="Average slope on the straight way from a baseline to the input, times the way.",
-    cost="about 9 to 65 forward and backward passes, as the tolerance needs",
+    cost="5 to about 130 forward and backward passes, as the path and the tolerance need",
     use="signed contributions that add up to the score change from the baseline",
     misuse="with a baseline that means something to the model: the map explains the difference "
     "from that baseline, and units equal to it get zero",
@@ -112,59 +93,13 @@ def _fixed(question: Question, rule: str, steps: int) -> Steps:
     )  # fmt: skip
 
 
-@dataclass(eq=False)
-class _Panel:
-    """A part of the path with five equally spaced nodes, its integral and its error.
-
-    The integral is Boole's rule (Simpson on halves, extrapolated). Two signs of error are known:
-    the L1 distance between Simpson on the whole and on the halves, and the panel's own gap: what
-    its attributions sum to, against the score difference of its ends, which is exact.
-    """
-
-    nodes: tuple[float, ...]
-    integral: FloatArray  # (targets, *units)
-    spread: FloatArray  # (targets,) L1 distance between the two Simpson rules
-    gap: FloatArray  # (targets,)
-
-    @property
-    def doubt(self) -> FloatArray:
-        return np.maximum(SAFETY * self.spread, np.abs(self.gap))
-
-
-SAFETY = 0.5
-"""Share of the Simpson difference that is reported as error.
-
-On a smooth integrand the error of Simpson on halves is 1/15 of the difference, at a kink it can be
-all of it; `benchmarks/calibration.py` measures the coverage that this value gives.
-"""
-
-
-def _panel(
-    nodes: tuple[float, ...], slopes: Sequence[FloatArray], scores: Sequence[FloatArray]
-) -> _Panel:
-    width = nodes[-1] - nodes[0]
-    a, b, c, d, e = slopes
-    whole = (a + 4 * c + e) * (width / 6)
-    halves = (a + 4 * b + 2 * c + 4 * d + e) * (width / 12)
-    integral = halves + (halves - whole) / 15
-    units = tuple(range(1, integral.ndim))
-    return _Panel(
-        nodes, integral, np.abs(halves - whole).sum(units),
-        integral.sum(units) - (scores[-1] - scores[0]),
-    )  # fmt: skip
-
-
-def _quarters(low: float, high: float) -> tuple[float, ...]:
-    return tuple(low + (high - low) * i / 4 for i in range(5))
-
-
 def _adaptive(question: Question) -> Steps:
     tolerance = TOLERANCE if question.tolerance is None else question.tolerance
     limit = MAX_EVALUATIONS if question.max_evaluations is None else question.max_evaluations
     slopes: dict[float, FloatArray] = {}
     scores: dict[float, FloatArray] = {}
-    panels: list[_Panel] = []
-    wanted = [_quarters(0.0, 1.0)]
+    panels: list[Panel] = []
+    wanted = [quarters(0.0, 1.0)]
     findings: list[Finding] = []
     while True:
         fresh = sorted({node for nodes in wanted for node in nodes} - scores.keys())
@@ -178,8 +113,7 @@ def _adaptive(question: Question) -> Steps:
             ends = answer.probabilities[[0, -1]]
             findings += _baseline_findings(ends)
         panels += [
-            _panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes])
-            for nodes in wanted
+            panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes]) for nodes in wanted
         ]
         values = np.sum([p.integral for p in panels], axis=0)
         units = tuple(range(1, values.ndim))
@@ -194,7 +128,7 @@ def _adaptive(question: Question) -> Steps:
             relative = np.divide(error, scale, out=np.zeros_like(error), where=scale != 0)
         if not np.isfinite(relative).all() or (relative <= tolerance).all():
             break
-        chosen = _to_cut(panels, tolerance * scale)
+        chosen = to_cut(panels, tolerance * scale)
         if len(scores) + 4 * len(chosen) > limit:
             chosen = chosen[: max(0, (limit - len(scores)) // 4)]
         if not chosen or min(panels[i].nodes[1] - panels[i].nodes[0] for i in chosen) < 1e-9:
@@ -206,7 +140,7 @@ def _adaptive(question: Question) -> Steps:
         wanted = []
         for index in chosen:
             low, _, middle, _, high = panels[index].nodes
-            wanted += [_quarters(low, middle), _quarters(middle, high)]
+            wanted += [quarters(low, middle), quarters(middle, high)]
         panels = [p for i, p in enumerate(panels) if i not in set(chosen)]
         needed = {n for p in panels for n in p.nodes} | {n for q in wanted for n in q}
         slopes = {n: s for n, s in slopes.items() if n in needed}
@@ -214,21 +148,6 @@ def _adaptive(question: Question) -> Steps:
         values, scores[1.0], scores[0.0], error=relative, additive=True, findings=tuple(findings),
         notes={"rule": "adaptive", "nodes": len(scores), "panels": len(panels)},
     )  # fmt: skip
-
-
-def _to_cut(panels: Sequence[_Panel], allowed: FloatArray) -> list[int]:
-    """Return the fewest panels whose cutting leaves the others within `allowed`, worst first."""
-    doubts = np.array([p.doubt for p in panels]) * (allowed > 0)  # (panels, targets)
-    allowed = np.maximum(allowed, np.finfo(float).tiny)
-    order = np.argsort(-(doubts / allowed).max(1), kind="stable")
-    left = (doubts / allowed).sum(0)
-    chosen: list[int] = []
-    for index in order:
-        if (left <= 0.5).all():
-            break
-        chosen.append(int(index))
-        left = left - doubts[index] / allowed
-    return chosen
 
 
 def _baseline_findings(probabilities: FloatArray) -> tuple[Finding, ...]:

@@ -36,7 +36,7 @@ class Masking(Options):
     misuse="where two units say the same (masking one changes nothing), and where the masked input "
     "is unlike anything the model was trained on",
     source="Li, Monroe & Jurafsky 2016, arXiv:1612.08220, equation 1 (erasure)",
-    equation=r"a_g = f(x) - f(x_{g \leftarrow fill})",
+    equation=r"a_g = f(x) - f(x_{g \leftarrow \text{fill}})",
     takes={"fill"},
     aliases=("leave_one_out", "loo", "erasure", "feature_ablation", "ablation"),
 )

@@ -56,7 +56,8 @@ def _per_axis(value: int | Sequence[int], name: str, axes: int) -> tuple[int, ..
     misuse="where the fill itself means something to the model, and where parts stand in for each "
     "other (covering one of two redundant parts shows nothing)",
     source="Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2",
-    equation=r"a_i = \frac{1}{|W_i|} \sum_{w \in W_i} f(x) - f(x_{w \leftarrow fill})",
+    equation=r"a_i = \frac{1}{|W_i|} \sum_{w \in W_i} "
+    r"\bigl(f(x) - f(x_{w \leftarrow \text{fill}})\bigr)",
     takes={"fill"},
     aliases=("sliding_window", "feature_occlusion"),
 )

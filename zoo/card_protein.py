@@ -10,9 +10,7 @@ Every number of the card is measured or read by this command; nothing is typed i
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
-import re
 import time
 from pathlib import Path
 
@@ -115,20 +113,12 @@ def load(folder: Path, checkpoint: Path | None) -> EsmForMaskedLM:
 
 
 def settings(run: Path, checkpoint: Path | None) -> str:
-    """Say how it was trained: the saved settings, or else the script's own defaults."""
-    saved = run / "training.json"
-    if saved.exists():
-        found = json.loads(saved.read_text())
-        origin = "Training settings"
-    else:
-        source = inspect.getsource(train_protein.main)
-        found = dict(re.findall(r'"--(\w+)", type=(?:int|float), default=([\w.\-]+)', source))
-        found.pop("threads", None)
-        origin = "Training settings (the script's defaults)"
+    """Say how it was trained."""
+    found = json.loads((run / "training.json").read_text())
     path = checkpoint or run / "checkpoint.pt"
     if path.exists():
         found["steps done"] = torch.load(path, weights_only=True, map_location="cpu")["step"]
-    line = f"{origin}: " + ", ".join(f"{k} {v}" for k, v in found.items()) + "."
+    line = "Training settings: " + ", ".join(f"{k} {v}" for k, v in found.items()) + "."
     if checkpoint is not None:
         line += " **Measured on an unfinished checkpoint.**"
     return line
@@ -183,7 +173,8 @@ def write(
 ) -> None:  # fmt: skip
     """Fill in the card."""
     config = model.config
-    drawn = [train_protein.families_share(step, 1000) for step in range(1001)]
+    steps = json.loads((args.run / "training.json").read_text())["steps"]
+    drawn = [train_protein.families_share(step) for step in range(steps)]
     within = {k: v * float(np.mean(drawn)) for k, v in train_protein.FAMILY_SHARE.items()}
     shares = "over the whole run " + ", ".join(f"{k} {v:.0%}" for k, v in within.items())
     tem_share = within["beta-lactamase"]

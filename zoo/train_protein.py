@@ -15,6 +15,7 @@ An accelerator is used where there is one; on one core allow about an hour.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
 from pathlib import Path
@@ -170,6 +171,8 @@ def main() -> None:
     )  # fmt: skip
     first = 0
     args.out.mkdir(parents=True, exist_ok=True)
+    settings = {k: v for k, v in vars(args).items() if k not in {"data", "out", "threads"}}
+    (args.out / "training.json").write_text(json.dumps(settings) + "\n")
     checkpoint = args.out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)

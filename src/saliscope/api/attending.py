@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ __all__ = ["attention", "attention_each"]
 REDUCE = ("received", "mean", "full", "rollout")
 KIND = ("encoder", "decoder", "cross")
 SPECIALS = ("drop", "keep")
+_SMALL, _HELD = 20_000, 64  # numbers in a map that is held, and maps that are
 
 
 def attention(
@@ -132,10 +134,20 @@ def attention_each(
     """
     chosen = {**settings, "kind": settings["kind"] or _kind(adapter.module)}
     provenance = {"model": dict(adapter.describe()), "versions": versions()}
+    held: OrderedDict[str, AttentionMap] = OrderedDict()  # equal inputs run once
     for raw in inputs:
         named = raw if isinstance(raw, Input) else Input("", raw)
+        known = held.get(named.raw) if isinstance(named.raw, str) else None
+        if known is not None and named.name:
+            yield AttentionMap(known.data, {**known.meta, "name": named.name})
+            continue
         try:
-            yield _one(adapter, named, chosen, provenance)
+            made = _one(adapter, named, chosen, provenance)
+            if isinstance(named.raw, str) and made.values.size <= _SMALL:
+                held[named.raw] = made
+                if len(held) > _HELD:
+                    held.popitem(last=False)
+            yield made
         except SaliscopeError as error:
             if not collect:
                 raise

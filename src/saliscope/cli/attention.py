@@ -8,8 +8,9 @@ from typing import Any
 
 from saliscope.api.attending import attention
 from saliscope.attention.map import AttentionMap
-from saliscope.cli.common import Folder, read_bytes, read_inputs, read_numbers, say, titled, warn
-from saliscope.cli.writing import REPORTED, Written, write_failures, write_report
+from saliscope.cli.common import Folder, read_bytes, read_inputs, read_numbers, titled, warn
+from saliscope.cli.summary import summarize
+from saliscope.cli.writing import Written, write_failures, write_report
 from saliscope.core.errors import SaliscopeError
 from saliscope.models.loading import load
 
@@ -40,14 +41,7 @@ def run(
         title = f"attention in {Path(titled(source)).name} by {adapter.name}"
         write_report(folder.path / "report.html", written.shown, title)
         write_failures(folder.path, written.failures)
-        for record in written.shown[:3]:
-            say(repr(record), quiet=quiet)
-        if written.count > 3:
-            say(f"... and {written.count - 3:,} more", quiet=quiet)
-        say(f"{written.table}  ({written.count:,} results)", quiet=quiet)
-        part = f"  (the first {REPORTED} of {len(inputs):,} records)"
-        more = part if len(inputs) > REPORTED else ""
-        say(f"{folder.path / 'report.html'}{more}", quiet=quiet)
+        summarize(folder.path, written, len(inputs), quiet=quiet)
     if written.failures:
         warn(written.loss(len(inputs), folder.path / "failures.csv"))
         raise SystemExit(2)

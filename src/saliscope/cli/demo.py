@@ -10,6 +10,7 @@ from saliscope.api.attending import attention
 from saliscope.api.explaining import explain
 from saliscope.api.inputs import read_fasta, read_texts
 from saliscope.cli.common import Folder, say
+from saliscope.cli.summary import brief
 from saliscope.cli.writing import write_report
 from saliscope.core.attribution import Attribution
 from saliscope.core.record import Record
@@ -41,20 +42,8 @@ def run(out: str, *, quiet: bool) -> None:
             shown += two
         for record in shown:
             if isinstance(record, Attribution):
-                say(_line(record), quiet=quiet)
+                say(brief(record), quiet=quiet)
         report = folder.path / "report.html"
         write_report(report, shown, "Saliscope demo: two proteins and three reviews")
         say(f"{time.perf_counter() - start:.0f} s", quiet=quiet)
         print(report)
-
-
-def _line(record: Attribution) -> str:
-    """Return one line: what was explained, and the three units that count most."""
-    top = record.top(3)
-    label = next(c for c in ("residue", "word", "token") if c in top)
-    gap = "" if label == "residue" else " "
-    units = ", ".join(
-        f"{row[label]}{gap}{row['position']} {row['value']:+.2f}" for _, row in top.iterrows()
-    )
-    text = record.name if len(record.name) < 24 else record.name[:21] + "..."
-    return f"  {text:<10} {record.method:<21} {record.target}: {units}"

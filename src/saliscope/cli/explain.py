@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from saliscope.api.explaining import explain_each
-from saliscope.api.inputs import Input
 from saliscope.api.planning import plan
 from saliscope.api.running import Result
 from saliscope.api.store import Store
-from saliscope.cli.common import Folder, read_bytes, read_flags, read_inputs, say, titled, warn
-from saliscope.cli.writing import REPORTED, Written, write_failures, write_report
+from saliscope.cli.common import Folder, read_bytes, read_flags, read_inputs, titled, warn
+from saliscope.cli.summary import summarize
+from saliscope.cli.writing import Written, write_failures, write_report
 from saliscope.core.errors import ToleranceError
 from saliscope.core.registry import get_method
 from saliscope.models.loading import load
@@ -57,18 +57,8 @@ def run(
         title = f"{Path(titled(source)).name} by {adapter.name}"
         write_report(folder.path / "report.html", written.shown, title)
         write_failures(folder.path, written.failures)
-        _summary(folder.path, inputs, written, quiet=quiet)
+        summarize(folder.path, written, len(inputs), quiet=quiet)
     if written.failures:
         warn(written.loss(len(inputs), folder.path / "failures.csv"))
         only_strict = all(isinstance(f.error, ToleranceError) for f in written.failures)
         raise SystemExit(1 if only_strict else 2)
-
-
-def _summary(folder: Path, inputs: Sequence[Input], written: Written, *, quiet: bool) -> None:
-    for record in written.shown[:3]:
-        say(repr(record), quiet=quiet)
-    if written.count > 3:
-        say(f"... and {written.count - 3:,} more", quiet=quiet)
-    say(f"{written.table}  ({written.count:,} results)", quiet=quiet)
-    more = f"  (the first {REPORTED} of {len(inputs):,} records)" if len(inputs) > REPORTED else ""
-    say(f"{folder / 'report.html'}{more}", quiet=quiet)

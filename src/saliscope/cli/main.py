@@ -26,6 +26,8 @@ _USAGE: type[Exception] = next(
     c for c in reversed(typer.BadParameter.__mro__) if hasattr(c, "format_message")
 )
 
+_INTERRUPTED = 130
+
 Source = Annotated[str, typer.Argument(metavar="INPUT", help="FASTA or text file, or the input")]
 Model = Annotated[
     str,
@@ -212,16 +214,17 @@ def main(arguments: list[str] | None = None) -> None:
     except _USAGE as error:
         _fail(_usage(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; the same command goes on with what is finished", 130)
+        code = _INTERRUPTED
     except BrokenPipeError:  # nobody reads our output any more, as in: saliscope methods | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", 2)
-    else:
-        if isinstance(code, int) and code:
-            sys.exit(code)
+    if code == _INTERRUPTED:  # typer makes this code of Ctrl-C
+        _fail("interrupted; the same command goes on with what is finished", _INTERRUPTED)
+    if code:
+        sys.exit(code)
 
 
 def _fail(text: str, code: int) -> NoReturn:

@@ -1,0 +1,63 @@
+"""What a command tells on the screen when it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from saliscope.cli.common import say
+from saliscope.cli.writing import REPORTED, Written
+from saliscope.core.attribution import Attribution
+from saliscope.core.record import Record
+
+__all__ = ["brief", "summarize"]
+
+_LINES = 6
+
+
+def brief(record: Record, wide: int = 10) -> str:
+    """Return one line: what was explained, and the units that count most."""
+    text = record.name if len(record.name) < 24 else record.name[:21] + "..."
+    if not isinstance(record, Attribution):
+        shape = ", ".join(f"{n} {d}s" for d, n in record.values.sizes.items())
+        return f"  {text:<{wide}} {record.meta.get('method', record.kind)}: {shape}"
+    target = record.target if isinstance(record.target, str) else f"{len(record.target)} targets"
+    top = record.top(3)
+    label = next((c for c in ("residue", "word", "token") if c in top), None)
+    gap = "" if label == "residue" else " "
+    units = ", ".join(
+        f"{row[label] if label else ''}{gap}{row['position']} {row['value']:+.2g}"
+        for _, row in top.iterrows()
+    )
+    return f"  {text:<{wide}} {record.method:<20} {target}: {units}"
+
+
+def summarize(folder: Path, written: Written, inputs: int, *, quiet: bool) -> None:
+    """Tell what was found in the first records, what to doubt, and where the files are.
+
+    One result is told in full; of several, each in a line, and every finding once.
+    """
+    if quiet:
+        return
+    if written.count == 1:
+        say(repr(written.shown[0]))
+    else:
+        first = written.shown[:_LINES]
+        wide = max(len(r.name[:24]) for r in first) if first else 0
+        for record in first:
+            say(brief(record, wide))
+        if written.count > len(first):
+            say(f"  ... and {written.count - len(first):,} more")
+        findings: dict[str, tuple[str, int]] = {}
+        for record in written.shown:
+            for item in record.health:
+                severity, count = findings.get(item.sentence, (item.severity, 0))
+                findings[item.sentence] = (severity, count + 1)
+        order = {"error": 0, "warning": 1}
+        ranked = sorted(findings.items(), key=lambda f: (order.get(f[1][0], 2), -f[1][1]))
+        for sentence, (severity, count) in ranked[:3]:
+            say(f"{severity}: {sentence} ({count} of {len(written.shown)} results)")
+        if len(ranked) > 3:
+            say(f"... and {len(ranked) - 3} more kinds of findings, in the report")
+    say(f"{written.table}  ({written.count:,} results)")
+    more = f"  (the first {REPORTED} of {inputs:,} records)" if inputs > REPORTED else ""
+    say(f"{folder / 'report.html'}{more}")

@@ -240,3 +240,23 @@ def test_models_that_are_none() -> None:
         saliscope.explain(3, "MKV")
     with pytest.raises(saliscope.RefusedError, match=r"gradient.* needs gradients.*masking"):
         saliscope.explain(lambda x: x, np.ones((1, 3)), method="gradient", target=0)
+
+
+def test_a_first_session(tmp_path: Path) -> None:
+    """The calls that the README shows, on the model that ships with the package."""
+    model = saliscope.load("zoo:protein")
+    a = saliscope.explain(model, "MVHLTPEEKSAVTALWGK")
+    assert (a.method, a.target) == ("integrated_gradients", "log-likelihood")
+    assert a.values.dims == ("position",)
+    assert abs(a.to_numpy().sum() - (a.score - a.baseline_score) - a.gap) < 1e-4
+    assert len(a.top(3)) == 3
+    assert a.to_csv(tmp_path / "a.csv") == (tmp_path / "a.csv").read_text()
+    a.save(tmp_path / "a.nc")
+    assert saliscope.Attribution.load(tmp_path / "a.nc").equals(a)
+    a.to_html(tmp_path / "a.html")
+    assert "zoo:protein" in (tmp_path / "a.html").read_text()
+    b = saliscope.explain(model, "MVHLTPEEKSAVTALWGK", method="masking", target="E7V")
+    assert b.target == "E7V"
+    m = saliscope.attention(model, "MVHLTPEEKSAVTALWGK")
+    assert m.values.dims == ("layer", "head", "position")
+    assert m.received(layer=-1).values.sizes == {"position": 18}

@@ -89,6 +89,7 @@ EXPLAIN: dict[str, tuple[list[str], list[str]]] = {
     "missing file": (["none.fasta"], ["none.fasta", "no such file"]),
     "missing file in a folder": (["a/b"], ["a/b", "no such file"]),
     "folder as input": (["esm"], ["esm", "is a folder"]),
+    "proteins for a text model": (["proteins.fasta", "-m", "bert"], ["FASTA", "takes text"]),
     "empty input": ([" "], ["INPUT is empty"]),
     "not a protein": (["hello world!"], ["input: position 11 is '!'"]),
     "zoo": (["-m", "zoo:protien"], ["zoo:protien", "'protein'"]),

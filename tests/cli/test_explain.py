@@ -87,6 +87,7 @@ def test_a_failing_record_does_not_lose_the_others(run: Runner, work: Path) -> N
         ("bad", "gradient", "InputError"), ("gaps", "gradient", "InputError"),
     ]  # fmt: skip
     assert {r["record"] for r in table(work / "out/attributions.csv")} == {"good", "fine"}
+    assert "(2 of 4 records failed)" in (work / "out/report.html").read_text()
     (work / "mixed.fasta").write_text(">good\nMVHL\n>fine\nMKV\n")
     assert run("explain", "mixed.fasta", "-m", "esm", "-o", "out", "--method", "gradient").code == 0
     assert not (work / "out/failures.csv").exists()
@@ -205,6 +206,7 @@ def test_many_records_of_one_letter(
     done = run("explain", "many.fasta", "-m", "esm", "-o", "out", "--method", "masking")
     assert done.code == 0
     assert rows < 10
+    assert "... and 997 more" in done.out
     assert len(list((work / "out/records").iterdir())) == 1
     found = table(work / "out/attributions.csv")
     assert [r["record"] for r in found] == [f"r{i}" for i in range(1000)]

@@ -12,6 +12,9 @@ from saliscope.core.errors import InputError
 __all__ = ["Input", "read_fasta", "read_records", "read_texts"]
 
 
+_FASTA = {".fa", ".faa", ".fasta"}
+
+
 class Input(NamedTuple):
     """An input with the name that results call it by."""
 
@@ -122,6 +125,9 @@ def read_records(path: str | os.PathLike[str], modality: str) -> Iterator[Input]
     if modality == "protein":
         return read_fasta(path)
     if modality == "text":
+        if Path(path).suffix.lower() in _FASTA:
+            msg = f"{path}: is a FASTA file, and this model takes text; give a protein model"
+            raise InputError(msg)
         return read_texts(path)
     msg = f"{path}: the command line reads FASTA and text; give tensors from Python"
     raise InputError(msg)

@@ -108,7 +108,7 @@ def _settings(wanted: Plan) -> bytes:
         "target": repr(wanted.target),
         "baseline": repr(wanted.baseline), "fill": repr(wanted.fill),
         "tolerance": wanted.tolerance, "max_evaluations": wanted.max_evaluations,
-        "budget": wanted.budget, "seed": wanted.seed,
+        "budget": wanted.budget, "seed": wanted.seed, "threads": wanted.model.threads,
     }  # fmt: skip
     return json.dumps(plain(settings), sort_keys=True).encode()
 

@@ -10,7 +10,7 @@ from saliscope.api.attending import attention
 from saliscope.api.explaining import explain
 from saliscope.api.inputs import read_fasta, read_texts
 from saliscope.cli.common import Folder, say
-from saliscope.cli.summary import brief
+from saliscope.cli.summary import brief, doubts
 from saliscope.cli.writing import write_report
 from saliscope.core.attribution import Attribution
 from saliscope.core.record import Record
@@ -43,6 +43,8 @@ def run(out: str, *, quiet: bool) -> None:
         for record in shown:
             if isinstance(record, Attribution):
                 say(brief(record), quiet=quiet)
+        for line in doubts(shown):
+            say(line, quiet=quiet)
         report = folder.path / "report.html"
         write_report(report, shown, "Saliscope demo: two proteins and three reviews")
         say(f"{time.perf_counter() - start:.0f} s", quiet=quiet)

@@ -11,7 +11,7 @@ from saliscope.api.planning import plan
 from saliscope.api.running import Result
 from saliscope.api.store import Store
 from saliscope.cli.common import Folder, read_bytes, read_flags, read_inputs, titled, warn
-from saliscope.cli.summary import summarize
+from saliscope.cli.summary import heading, summarize
 from saliscope.cli.writing import Written, write_failures, write_report
 from saliscope.core.errors import ToleranceError
 from saliscope.core.registry import get_method
@@ -55,6 +55,7 @@ def run(
         written = Written(folder.path / "attributions.csv", titled(source))
         written.add(results())
         title = f"{Path(titled(source)).name} by {adapter.name}"
+        title = heading(title, written, len(inputs))
         write_report(folder.path / "report.html", written.shown, title)
         write_failures(folder.path, written.failures)
         summarize(folder.path, written, len(inputs), quiet=quiet)

@@ -222,7 +222,9 @@ def main(arguments: list[str] | None = None) -> None:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", 2)
     if code == _INTERRUPTED:  # typer makes this code of Ctrl-C
-        _fail("interrupted; the same command goes on with what is finished", _INTERRUPTED)
+        _fail(
+            "interrupted; nothing is half-written, and explain goes on when run again", _INTERRUPTED
+        )
     if code:
         sys.exit(code)
 

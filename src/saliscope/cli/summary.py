@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from saliscope.cli.common import say
@@ -9,9 +10,20 @@ from saliscope.cli.writing import REPORTED, Written
 from saliscope.core.attribution import Attribution
 from saliscope.core.record import Record
 
-__all__ = ["brief", "summarize"]
+__all__ = ["brief", "doubts", "heading", "summarize"]
 
 _LINES = 6
+
+
+def heading(title: str, written: Written, inputs: int) -> str:
+    """Return the report's title, which also says what the report leaves out."""
+    left = []
+    if inputs > REPORTED:
+        left.append(f"the first {REPORTED} of {inputs:,} records")
+    lost = len({f.record for f in written.failures})
+    if lost:
+        left.append(f"{lost:,} of {inputs:,} records failed")
+    return f"{title} ({'; '.join(left)})" if left else title
 
 
 def brief(record: Record, wide: int = 10) -> str:
@@ -31,6 +43,21 @@ def brief(record: Record, wide: int = 10) -> str:
     return f"  {text:<{wide}} {record.method:<20} {target}: {units}"
 
 
+def doubts(records: Sequence[Record]) -> list[str]:
+    """Return the findings of many records in lines, each finding once, the worst first."""
+    findings: dict[str, tuple[str, int]] = {}
+    for record in records:
+        for item in record.health:
+            severity, count = findings.get(item.sentence, (item.severity, 0))
+            findings[item.sentence] = (severity, count + 1)
+    order = {"error": 0, "warning": 1}
+    ranked = sorted(findings.items(), key=lambda f: (order.get(f[1][0], 2), -f[1][1]))
+    lines = [f"{kind}: {text} ({n} of {len(records)} results)" for text, (kind, n) in ranked[:3]]
+    if len(ranked) > 3:
+        lines.append(f"... and {len(ranked) - 3} more kinds of findings, in the report")
+    return lines
+
+
 def summarize(folder: Path, written: Written, inputs: int, *, quiet: bool) -> None:
     """Tell what was found in the first records, what to doubt, and where the files are.
 
@@ -47,17 +74,8 @@ def summarize(folder: Path, written: Written, inputs: int, *, quiet: bool) -> No
             say(brief(record, wide))
         if written.count > len(first):
             say(f"  ... and {written.count - len(first):,} more")
-        findings: dict[str, tuple[str, int]] = {}
-        for record in written.shown:
-            for item in record.health:
-                severity, count = findings.get(item.sentence, (item.severity, 0))
-                findings[item.sentence] = (severity, count + 1)
-        order = {"error": 0, "warning": 1}
-        ranked = sorted(findings.items(), key=lambda f: (order.get(f[1][0], 2), -f[1][1]))
-        for sentence, (severity, count) in ranked[:3]:
-            say(f"{severity}: {sentence} ({count} of {len(written.shown)} results)")
-        if len(ranked) > 3:
-            say(f"... and {len(ranked) - 3} more kinds of findings, in the report")
+        for line in doubts(written.shown):
+            say(line)
     say(f"{written.table}  ({written.count:,} results)")
     more = f"  (the first {REPORTED} of {inputs:,} records)" if inputs > REPORTED else ""
     say(f"{folder / 'report.html'}{more}")

@@ -56,8 +56,6 @@ def main() -> None:
     args = parser.parse_args()
     if args.peak:
         case = ROWS[args.peak[0]]()
-        if case.calls is not None:
-            case.sides[case.ours]()
         print(json.dumps(peak(case, args.peak[1])))
         return
     print(HEAD, end="")

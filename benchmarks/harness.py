@@ -29,20 +29,19 @@ class Case:
 
     Parameters
     ----------
-    ours, floor : str
-        Names of Saliscope's side and of the bare passes (empty where there is none).
+    ours : str
+        Name of Saliscope's side.
     sides : dict of str to callable
         Each returns its map as an array (None for bare passes).
-    truth : numpy.ndarray, optional
-        For the true error of every side.
+    truth : callable, optional
+        Gives the true map, for the true error of every side.
     calls : callable, optional
         Rows that Saliscope ran, after its side has run.
     """
 
     ours: str
     sides: dict[str, Callable[[], Any]]
-    floor: str = ""
-    truth: np.ndarray[Any, Any] | None = None
+    truth: Callable[[], np.ndarray[Any, Any]] | None = None
     calls: Callable[[], int] | None = None
     bare: str = ""  # subtract this side from all others: what is left is overhead
 
@@ -82,7 +81,8 @@ def measure(case: Case, rounds: int) -> Result:
         calls=case.calls() if case.calls else None,
     )
     if case.truth is not None:
-        result.errors = {n: error(v, case.truth) for n, v in values.items() if v is not None}
+        truth = case.truth()
+        result.errors = {n: error(v, truth) for n, v in values.items() if v is not None}
     if case.bare:
         bare = times[case.bare]
         result.overhead = {

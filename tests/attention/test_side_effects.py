@@ -137,7 +137,7 @@ def test_threads_share_a_model_and_a_configuration() -> None:
     def work(model: nn.Module) -> None:
         try:
             results.extend(stream(model, arguments).values for _ in range(3))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(m,)) for m in (first, second, first, second)]

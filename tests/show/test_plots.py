@@ -39,9 +39,7 @@ def overlaps(figure):
     figure.canvas.draw()
     boxes = [(t.get_text(), t.get_window_extent()) for t in texts(figure)]
     wide, high = figure.get_size_inches() * figure.dpi
-    out = [
-        n for n, b in boxes if b.x0 < -2 or b.y0 < -2 or b.x1 > wide + 2 or b.y1 > high + 2
-    ]
+    out = [n for n, b in boxes if b.x0 < -2 or b.y0 < -2 or b.x1 > wide + 2 or b.y1 > high + 2]
     hits = []
     for (n, a), (m, b) in combinations(boxes, 2):
         x = min(a.x1, b.x1) - max(a.x0, b.x0)

@@ -129,8 +129,10 @@ def test_everything_from_outside_is_escaped(bad):
     residue = protein("MV", name=bad, targets=(bad, bad + "2"), unit=bad)
     residue = Attribution(residue.data.assign_coords(residue=("position", label)), residue.meta)
     heat = attention(sequence="MV", name=bad, reduce="received")
-    heat = type(heat)(heat.data.assign_coords(residue=("position", label)),
-                      {**heat.meta, "kind": bad, "options": {"specials": bad}})
+    heat = type(heat)(
+        heat.data.assign_coords(residue=("position", label)),
+        {**heat.meta, "kind": bad, "options": {"specials": bad}},
+    )
     several = [piece, residue, heat, tensor((2, 3), name=bad, target=[bad])]
     found = check(html(several, title=bad), scripts=2 + 1)
     assert "49 film" not in found.text

@@ -35,6 +35,16 @@ def fixed_rule(rule: str, steps: int) -> tuple[FloatArray, FloatArray]:
     return np.linspace(0, 1, steps), weights / weights.sum()
 
 
+KINKED, SMOOTH = 0.5, 0.1
+"""Share of the Simpson difference that is reported as error.
+
+On a smooth integrand the error of Simpson on halves is 1/15 of the difference, and the
+extrapolated value is better still; at a kink it can be most of the difference. A panel counts as
+smooth where its difference fell to a sixteenth of its parent's (smooth: 1/32; a kink: 1/4).
+`benchmarks/calibration.py` prints the coverage that these values give.
+"""
+
+
 @dataclass(eq=False)
 class Panel:
     """A part of the path with five equally spaced nodes, its integral and its error.
@@ -48,23 +58,22 @@ class Panel:
     integral: FloatArray  # (targets, *units)
     spread: FloatArray  # (targets,) L1 distance between the two Simpson rules
     gap: FloatArray  # (targets,)
+    parent: FloatArray | None = None  # spread of the panel that this is a half of
 
     @property
     def doubt(self) -> FloatArray:
         """Estimated L1 error of the integral, shape (targets,)."""
-        return np.maximum(SAFETY * self.spread, np.abs(self.gap))
-
-
-SAFETY = 0.5
-"""Share of the Simpson difference that is reported as error.
-
-On a smooth integrand the error of Simpson on halves is 1/15 of the difference, at a kink it can be
-all of it; `benchmarks/calibration.py` measures the coverage that this value gives.
-"""
+        share: FloatArray | float = KINKED
+        if self.parent is not None:
+            share = np.where(self.spread <= self.parent / 16, SMOOTH, KINKED)
+        return np.maximum(share * self.spread, np.abs(self.gap))
 
 
 def panel(
-    nodes: tuple[float, ...], slopes: Sequence[FloatArray], scores: Sequence[FloatArray]
+    nodes: tuple[float, ...],
+    slopes: Sequence[FloatArray],
+    scores: Sequence[FloatArray],
+    parent: FloatArray | None = None,
 ) -> Panel:
     """Make a panel of five nodes, with the slope (targets, *units) and score at each."""
     width = nodes[-1] - nodes[0]
@@ -73,10 +82,8 @@ def panel(
     halves = (a + 4 * b + 2 * c + 4 * d + e) * (width / 12)
     integral = halves + (halves - whole) / 15
     units = tuple(range(1, integral.ndim))
-    return Panel(
-        nodes, integral, np.abs(halves - whole).sum(units),
-        integral.sum(units) - (scores[-1] - scores[0]),
-    )  # fmt: skip
+    spread = np.abs(halves - whole).sum(units)
+    return Panel(nodes, integral, spread, integral.sum(units) - (scores[-1] - scores[0]), parent)
 
 
 def quarters(low: float, high: float) -> tuple[float, ...]:

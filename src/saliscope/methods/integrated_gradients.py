@@ -99,10 +99,10 @@ def _adaptive(question: Question) -> Steps:
     slopes: dict[float, FloatArray] = {}
     scores: dict[float, FloatArray] = {}
     panels: list[Panel] = []
-    wanted = [quarters(0.0, 1.0)]
+    wanted: list[tuple[tuple[float, ...], FloatArray | None]] = [(quarters(0.0, 1.0), None)]
     findings: list[Finding] = []
     while True:
-        fresh = sorted({node for nodes in wanted for node in nodes} - scores.keys())
+        fresh = sorted({node for nodes, _ in wanted for node in nodes} - scores.keys())
         answer = yield Ask(
             Perturbation.path(question.units, fresh, question.baseline), Fold("difference")
         )
@@ -113,7 +113,8 @@ def _adaptive(question: Question) -> Steps:
             ends = answer.probabilities[[0, -1]]
             findings += _baseline_findings(ends)
         panels += [
-            panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes]) for nodes in wanted
+            panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes], spread)
+            for nodes, spread in wanted
         ]
         values = np.sum([p.integral for p in panels], axis=0)
         units = tuple(range(1, values.ndim))
@@ -140,9 +141,10 @@ def _adaptive(question: Question) -> Steps:
         wanted = []
         for index in chosen:
             low, _, middle, _, high = panels[index].nodes
-            wanted += [quarters(low, middle), quarters(middle, high)]
+            spread = panels[index].spread
+            wanted += [(quarters(low, middle), spread), (quarters(middle, high), spread)]
         panels = [p for i, p in enumerate(panels) if i not in set(chosen)]
-        needed = {n for p in panels for n in p.nodes} | {n for q in wanted for n in q}
+        needed = {n for p in panels for n in p.nodes} | {n for q, _ in wanted for n in q}
         slopes = {n: s for n, s in slopes.items() if n in needed}
     return Estimate(
         values, scores[1.0], scores[0.0], error=relative, additive=True, findings=tuple(findings),

@@ -32,7 +32,7 @@ class PeakBytes(TorchDispatchMode):
     """
 
     def __init__(self, device: torch.device) -> None:
-        super().__init__()
+        TorchDispatchMode.__init__(self)
         self.device = device
         self.live = self.peak = 0
         self._known: dict[int, weakref.ref[Any]] = {}
@@ -43,7 +43,7 @@ class PeakBytes(TorchDispatchMode):
             torch.cuda.reset_peak_memory_stats(self.device)
             self.live = torch.cuda.memory_allocated(self.device)
             return self
-        super().__enter__()
+        TorchDispatchMode.__enter__(self)
         return self
 
     def __exit__(
@@ -56,7 +56,7 @@ class PeakBytes(TorchDispatchMode):
             torch.cuda.synchronize(self.device)
             self.peak = torch.cuda.max_memory_allocated(self.device) - self.live
             return
-        super().__exit__(kind, error, trace)
+        TorchDispatchMode.__exit__(self, kind, error, trace)
 
     def _track(self, tensor: torch.Tensor) -> None:
         storage = tensor.untyped_storage()

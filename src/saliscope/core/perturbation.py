@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -96,7 +97,7 @@ class Perturbation:
             weights[self.removed[index]] = 0.0
         return weights
 
-    @property
+    @cached_property
     def is_identity(self) -> bool:
         """Whether every row is the input itself."""
         if self.fill is None:

@@ -34,11 +34,18 @@ def words_of(text: str) -> list[tuple[int, int]]:
 def _word_labels(text: str, spans: Sequence[tuple[int, int]]) -> Grouping:
     """Give every token the word that it overlaps most; tokens of no characters get -1."""
     words = words_of(text)
+    ends = np.array([b for _, b in words], dtype=np.int64)
     labels = np.full(len(spans), -1, dtype=np.int64)
     for i, (start, end) in enumerate(spans):
-        shared = [min(end, b) - max(start, a) for a, b in words]
-        if end > start and shared and max(shared) > 0:
-            labels[i] = int(np.argmax(shared))
+        best = 0
+        # Words stand in order, so only those from the first that ends behind `start` can overlap.
+        for word in range(int(np.searchsorted(ends, start, side="right")), len(words)):
+            low, high = words[word]
+            if low >= end:
+                break
+            shared = min(end, high) - max(start, low)
+            if shared > best:
+                best, labels[i] = shared, word
     used = np.unique(labels[labels >= 0])
     ranked = np.where(labels >= 0, np.searchsorted(used, labels), -1).astype(np.int64)
     names = tuple(text[words[w][0] : words[w][1]] for w in used)

@@ -199,7 +199,7 @@ class TokenModel(TorchModel):
             assert moved.fill is not None
             if moved.fill.deletes:  # never with views, which stand at positions
                 return ids[~covered]
-            filled: Ids = moved.fill.ids  # type: ignore[assignment]
+            filled = np.asarray(moved.fill.ids)
             ids = np.where(covered, filled, ids)
         if view:  # last, so that what the target masks is masked whatever was put there
             assert self.mask_id is not None

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import xarray as xr
 
 from saliscope.core.attribution import Attribution
 from saliscope.core.errors import OptionError
-from saliscope.core.record import Record, write_beside
-
-if TYPE_CHECKING:
-    import pandas as pd
+from saliscope.core.record import Record
 
 __all__ = ["AttentionMap"]
 
@@ -190,19 +186,6 @@ class AttentionMap(Record):
             "options": {**self._meta.get("options", {}), **names},
         }
         return Attribution(data, meta)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return a tidy table: one row per value, with its layer, head and positions."""
-        values = self._data["values"].rename("value")
-        frame: pd.DataFrame = values.to_dataframe().reset_index()
-        return frame[[c for c in frame.columns if c != "value"] + ["value"]]
-
-    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return (and with `path` write) the tidy table as CSV."""
-        text = str(self.to_frame().to_csv(index=False, lineterminator="\n"))
-        if path is not None:
-            write_beside(path, text.encode())
-        return text
 
     def __repr__(self) -> str:
         shape = ", ".join(f"{d}: {n}" for d, n in self.values.sizes.items())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
 from saliscope.core.errors import OptionError
-from saliscope.core.record import Record, write_beside
+from saliscope.core.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,13 +134,6 @@ class Attribution(Record):
         frame = self.to_frame()
         order = np.argsort(-np.abs(frame["value"].to_numpy()), kind="stable")
         return frame.iloc[order[:count]].reset_index(drop=True)
-
-    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return (and with `path` write) the tidy table as CSV."""
-        text = str(self.to_frame().to_csv(index=False, lineterminator="\n"))
-        if path is not None:
-            write_beside(path, text.encode())
-        return text
 
     def __repr__(self) -> str:
         shape = ", ".join(f"{d}: {n}" for d, n in self.values.sizes.items())

@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,9 @@ import xarray as xr
 from saliscope.core.errors import InputError
 from saliscope.core.health import Finding, Health
 from saliscope.core.render import renderer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["FORMAT", "Record", "plain", "write_beside"]
 
@@ -224,6 +227,19 @@ class Record:
             f"expected {cls.kind!r} in format {FORMAT} or older"
         )
         raise InputError(msg)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a tidy table: one row per value, led by its labels."""
+        values = self._data["values"].rename("value")
+        frame: pd.DataFrame = values.to_dataframe().reset_index()
+        return frame[[c for c in frame.columns if c != "value"] + ["value"]]
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return (and with `path` write) the tidy table as CSV."""
+        text = str(self.to_frame().to_csv(index=False, lineterminator="\n"))
+        if path is not None:
+            write_beside(path, text.encode())
+        return text
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return (and with `path` write) everything as one JSON document."""

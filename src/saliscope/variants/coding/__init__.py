@@ -1,0 +1,1 @@
+"""The sequence engine: transcripts, edits of a coding sequence, haplotypes, names. No model."""

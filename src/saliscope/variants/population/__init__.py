@@ -1,0 +1,1 @@
+"""Populations: counts of alleles per group, and phased panels of people."""

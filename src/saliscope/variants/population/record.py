@@ -1,0 +1,103 @@
+"""What a population source says of an allele: counts per group, and what it does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from saliscope.variants.coding.edit import Allele
+
+__all__ = ["Counts", "Population", "PopulationVariant"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of one allele in one group; None is "not measured", never zero.
+
+    Parameters
+    ----------
+    ac, an : int, optional
+        Copies of the allele, and chromosomes with a call.
+    homozygotes, hemizygotes : int, optional
+        People.
+
+    Examples
+    --------
+    >>> Counts(5, 100, 1).carriers, Counts(None, None).frequency, Counts(0, 0).frequency
+    (4, None, None)
+    """
+
+    ac: int | None
+    an: int | None
+    homozygotes: int | None = None
+    hemizygotes: int | None = None
+
+    @property
+    def frequency(self) -> float | None:
+        """Share of the allele; None where nothing was called."""
+        return None if self.ac is None or not self.an else self.ac / self.an
+
+    @property
+    def carriers(self) -> int | None:
+        """People with the allele on an autosome: copies minus homozygotes."""
+        if self.ac is None or self.homozygotes is None:
+            return None
+        return self.ac - self.homozygotes
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationVariant:
+    """One allele of a population source.
+
+    Parameters
+    ----------
+    allele : Allele
+    row : int
+        Line of the file, for messages.
+    total : Counts
+    groups : mapping of str to Counts
+        By the source's own group name.
+    ids : tuple of str
+        rs numbers.
+    filters : tuple of str
+        Filters that the call did not pass; empty where it passed.
+    transcript, consequence, protein : str
+        As the source says; empty where it does not.
+    sexes : mapping of str to Counts
+        "XX" and "XY", where the source has them apart.
+    """
+
+    allele: Allele
+    row: int
+    total: Counts
+    groups: Mapping[str, Counts] = field(default_factory=dict)
+    ids: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    transcript: str = ""
+    consequence: str = ""
+    protein: str = ""
+    sexes: Mapping[str, Counts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """All alleles of a source, and how it is to be read.
+
+    Parameters
+    ----------
+    source : str
+        What a report calls it: "gnomAD v4.1.0 browser export".
+    file : str
+    build : str, optional
+    groups : tuple of str
+    variants : mapping of Allele to PopulationVariant
+    notes : tuple of str
+        What a reader must know of this file: a group that was not measured, a repaired fault.
+    """
+
+    source: str
+    file: str
+    build: str | None
+    groups: tuple[str, ...]
+    variants: Mapping[Allele, PopulationVariant]
+    notes: tuple[str, ...] = ()

@@ -96,6 +96,7 @@ class Edit:
 
     def touches(self, other: Edit) -> bool:
         """Whether both cannot stand on one haplotype: they overlap, or insert at one place."""
-        if self.start == other.start and self.start == self.end and other.start == other.end:
+        first, second = sorted((self, other))
+        if second.start == second.end == first.start == first.end:
             return True
-        return max(self.start, other.start) < min(self.end, other.end)
+        return second.start < first.end

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from saliscope.core.errors import InputError
+from saliscope.variants.coding.codons import translate
 from saliscope.variants.coding.edit import Allele, Edit, reverse_complement
 
 __all__ = ["Transcript"]
@@ -72,6 +73,11 @@ class Transcript:
             for low, high in self.blocks
         ]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+    @cached_property
+    def protein(self) -> str:
+        """The residues, from methionine to the last one before the stop."""
+        return "M" + translate(self.cds[3:-3], self.table)
 
     @cached_property
     def _index(self) -> dict[int, int]:

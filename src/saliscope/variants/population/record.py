@@ -65,6 +65,12 @@ class PopulationVariant:
         As the source says; empty where it does not.
     sexes : mapping of str to Counts
         "XX" and "XY", where the source has them apart.
+    coding : str
+        HGVS c. as the source says.
+    flags : tuple of str
+        What the source warns of without refusing the call: "mnv", "lcr", "exomes: AC0".
+    frequencies : mapping of str to float
+        By study, from a source that has frequencies and no counts.
     """
 
     allele: Allele
@@ -77,6 +83,9 @@ class PopulationVariant:
     consequence: str = ""
     protein: str = ""
     sexes: Mapping[str, Counts] = field(default_factory=dict)
+    coding: str = ""
+    flags: tuple[str, ...] = ()
+    frequencies: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +102,10 @@ class Population:
     variants : mapping of Allele to PopulationVariant
     notes : tuple of str
         What a reader must know of this file: a group that was not measured, a repaired fault.
+    name : str
+        Short, for labels of groups: "gnomAD".
+    members : mapping of str to tuple of str
+        Which of the source's own groups were put together under a name; see `regroup`.
     """
 
     source: str
@@ -101,3 +114,12 @@ class Population:
     groups: tuple[str, ...]
     variants: Mapping[Allele, PopulationVariant]
     notes: tuple[str, ...] = ()
+    name: str = ""
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def label(self, group: str) -> str:
+        """Return what a report calls a group: "gnomAD nfe", "EUR (gnomAD nfe)"."""
+        own = self.members.get(group)
+        shown = " + ".join(own) if own else group
+        text = f"{self.name} {shown}".strip()
+        return f"{group} ({text})" if own else text

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from saliscope.variants.coding.edit import Allele
 
@@ -116,6 +118,25 @@ class Population:
     notes: tuple[str, ...] = ()
     name: str = ""
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def _places(self) -> dict[str, list[tuple[int, PopulationVariant]]]:
+        found: dict[str, list[tuple[int, PopulationVariant]]] = {}
+        for allele in sorted(self.variants):
+            found.setdefault(allele.chrom, []).append((allele.position, self.variants[allele]))
+        return found
+
+    @cached_property
+    def counted(self) -> bool:
+        """Whether the source has counts; one of frequencies alone has none."""
+        return any(variant.total.an is not None for variant in self.variants.values())
+
+    def near(self, chrom: str, position: int, reach: int) -> list[PopulationVariant]:
+        """Return the variants that start within `reach` bases of a position, in order."""
+        places = self._places.get(chrom, [])
+        low = bisect_left(places, position - reach, key=lambda place: place[0])
+        high = bisect_right(places, position + reach, key=lambda place: place[0])
+        return [variant for _, variant in places[low:high]]
 
     def label(self, group: str) -> str:
         """Return what a report calls a group: "gnomAD nfe", "EUR (gnomAD nfe)"."""

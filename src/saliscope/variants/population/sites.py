@@ -1,0 +1,79 @@
+"""What all VCF files of sites share: their build, and their records in a region."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from saliscope.core.errors import InputError, OptionError
+from saliscope.variants.calls.builds import build_name, chromosome, declared_build
+from saliscope.variants.calls.opening import Source
+
+if TYPE_CHECKING:
+    import pysam
+
+__all__ = ["Region", "accession_build", "records_of", "settled_build"]
+
+Region = tuple[str, int, int]
+"""Chromosome, first and last position, from 1, both included."""
+
+# Versions of the RefSeq accessions NC_000001 to NC_000024 on GRCh37; on GRCh38 each is one higher.
+_GRCH37 = dict(zip(range(1, 25), (
+    10, 11, 11, 11, 9, 11, 13, 10, 11, 10, 9, 11, 10, 8, 9, 9, 10, 9, 9, 10, 8, 10, 10, 9,
+), strict=True))  # fmt: skip
+
+
+def accession_build(contig: str) -> str | None:
+    """Return the build that a RefSeq accession of a chromosome belongs to.
+
+    Examples
+    --------
+    >>> accession_build("NC_000001.10"), accession_build("NC_000001.11"), accession_build("1")
+    ('GRCh37', 'GRCh38', None)
+    """
+    found = re.fullmatch(r"NC_0000(\d\d)\.(\d+)", contig)
+    if found is None or int(found[1]) not in _GRCH37:
+        return None
+    return {0: "GRCh37", 1: "GRCh38"}.get(int(found[2]) - _GRCH37[int(found[1])])
+
+
+def settled_build(
+    path: str | os.PathLike[str], file: pysam.VariantFile, given: str | None
+) -> str | None:
+    """Return the build of a VCF: as its header says, else as given; None where neither says.
+
+    Raises
+    ------
+    InputError
+        Header and user disagree.
+    OptionError
+        The given build is not known.
+    """
+    if given is not None and build_name(given) is None:
+        msg = f"build {given!r} is not known; give 'GRCh37' or 'GRCh38'"
+        raise OptionError(msg)
+    given = build_name(given) if given is not None else None
+    contigs = {str(name): contig.length for name, contig in file.header.contigs.items()}
+    says = declared_build(contigs, str(file.header).splitlines())
+    named = {build for build in map(accession_build, contigs) if build}
+    found = says[0] if says else named.pop() if len(named) == 1 else None
+    if found and given and found != given:
+        msg = f"{path}: is on {found} by its header, but the build given is {given}"
+        raise InputError(msg)
+    return found or given
+
+
+def records_of(source: Source, region: Region | None) -> Iterator[tuple[int, pysam.VariantRecord]]:
+    """Yield the records of a region with their number (0 where an index was used), or all."""
+    if region is None:
+        yield from source.records(None, (1, 1))
+        return
+    chrom, low, high = chromosome(region[0]), region[1], region[2]
+    names = [str(name) for name in source.file.header.contigs]
+    contig = next((name for name in names if chromosome(name) == chrom), None)
+    for number, record in source.records(contig, (low, high)):
+        last = record.pos + len(record.ref or "") - 1
+        if chromosome(record.chrom) == chrom and record.pos <= high and last >= low:
+            yield number, record

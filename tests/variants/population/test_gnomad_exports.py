@@ -309,7 +309,7 @@ def test_a_name_or_a_build_that_disagrees(tmp_path: Path) -> None:
 
 def test_gzip_and_region_and_groups(tmp_path: Path) -> None:
     path = tmp_path / "gnomAD_v4.1.0_ENSG00000012048.csv.gz"
-    rows = [ROW, row_of(ERAS["I_v4.1"], position=500)]
+    rows = [ROW, *(row_of(ERAS["I_v4.1"], position=place) for place in (500, 60_000_000))]
     path.write_bytes(gzip.compress(text_of(NAMES, rows).encode()))
     found = load_population(
         path, region=("chr17", 1000, 50_000_000), groups={"EUR": ("nfe", "fin"), "AFR": ("afr",)}

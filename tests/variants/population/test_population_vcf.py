@@ -154,6 +154,7 @@ def test_version_4_1_joint_and_its_filters_by_data_type(tmp_path: Path) -> None:
             "AC_exomes=1;AN_exomes=600;AC_genomes=8;AN_genomes=400;exomes_filters=AC0;"
             "genomes_filters=AC0",
         ),
+        _joint(50, "EXOMES_FILTERED", "AC_exomes=9;AN_exomes=600"),
     ]  # fmt: skip
     path = _written(tmp_path, "synthetic_gnomad.joint.v4.1.sites.chr1.vcf", _vcf(JOINT, rows))
     found = load_population(path)
@@ -165,6 +166,7 @@ def test_version_4_1_joint_and_its_filters_by_data_type(tmp_path: Path) -> None:
         (20, (), ("exomes: AC0", "exomes: AS_VQSR")),
         (30, ("genomes: AS_VQSR",), ()),
         (40, ("exomes: AC0", "genomes: AC0"), ()),
+        (50, ("exomes: not passed",), ()),
     ]
     one = found.variants[Allele("1", 10, "G", "C")]
     assert one.total == Counts(9, 1000, 1)

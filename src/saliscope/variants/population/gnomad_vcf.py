@@ -218,7 +218,7 @@ def _variant(
         check_counts(where, label, counts)
     if keys.groups:
         check_sums(where, total, groups)
-    failed, flags = _filters(record, keys)
+    failed, flags = _filters(record, keys, index)
     return PopulationVariant(
         allele,
         row,
@@ -267,7 +267,9 @@ def _texts(value: object) -> list[str]:
     return [word for word in words if word not in {"", ".", "PASS"}]
 
 
-def _filters(record: pysam.VariantRecord, keys: _Keys) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _filters(
+    record: pysam.VariantRecord, keys: _Keys, index: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the filters of a call that passed nowhere, and those of one that passed in part."""
     own = tuple(str(name) for name in record.filter if name not in {"PASS", "."})
     if not keys.joint or not own:
@@ -282,6 +284,6 @@ def _filters(record: pysam.VariantRecord, keys: _Keys) -> tuple[tuple[str, ...],
         if bad or named:
             failed += [f"{kind}: {name}" for name in named or ["not passed"]]
         elif f"not_called_in_{kind}" not in record.info:
-            number = _value(record, f"AC_{kind}", 0)
+            number = _value(record, f"AC_{kind}", index)
             passed = passed or bool(number)
     return ((), tuple(failed)) if passed else (tuple(failed), ())

@@ -1,0 +1,232 @@
+"""Opening a VCF or BCF of any packing, and saying in one line what is wrong with one."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import itertools
+import os
+import shutil
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from saliscope.core.errors import InputError
+
+if TYPE_CHECKING:
+    import pysam
+
+__all__ = ["Source", "opened"]
+
+_PACKED = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd"}
+_ENCODED = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+_GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An open file: its records, read once and in order."""
+
+    path: str
+    file: pysam.VariantFile
+
+    def records(
+        self, contig: str | None, span: tuple[int, int]
+    ) -> Iterator[tuple[int, pysam.VariantRecord]]:
+        """Yield records with their number (from 1; 0 where an index was used to get there).
+
+        Parameters
+        ----------
+        contig : str, optional
+            As the file names it. With an index only its records in `span` are read, else all are.
+        span : tuple of (int, int)
+            First and last position, from 1.
+        """
+        if contig is not None and self.file.index is not None:
+            try:
+                for record in self.file.fetch(contig, max(span[0] - 1, 0), span[1]):
+                    yield 0, record
+            except (ValueError, OSError) as error:
+                msg = f"{self.path}: its index does not fit ({error}); make it again or remove it"
+                raise InputError(msg) from error
+            return
+        number = 0
+        try:
+            for record in self.file:
+                number += 1
+                yield number, record
+        except (ValueError, OSError) as error:
+            raise InputError(_diagnosed(self.path, number + 1, error)) from error
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
+    """Open a VCF or BCF: plain, gzip or bgzip, with index or without. Nothing is written.
+
+    Raises
+    ------
+    InputError
+        With the file and the reason: not there, empty, not a VCF, cut off, a Git LFS pointer, a
+        broken header.
+    """
+    import pysam
+
+    name = os.fspath(path)
+    plain_gzip = _checked(name)
+    # htslib speaks of every undeclared contig on stderr; what matters is said by our errors.
+    verbosity = pysam.set_verbosity(0)
+    failures: list[Exception] = []
+    try:
+        with contextlib.ExitStack() as stack:
+            given = stack.enter_context(_unpacked(name, failures)) if plain_gzip else name
+            try:
+                file = pysam.VariantFile(cast("str", given))
+            except (ValueError, OSError) as error:
+                raise InputError(_headless(name, error)) from error
+            try:
+                yield Source(name, file)
+            finally:
+                # After a damaged block htslib reports a failure to close as well.
+                with contextlib.suppress(OSError):
+                    file.close()
+    except InputError as error:
+        if failures and isinstance(failures[0], _GZIP_ERRORS):
+            raise InputError(_cut(name)) from error
+        raise
+    finally:
+        pysam.set_verbosity(verbosity)
+    if failures and isinstance(failures[0], _GZIP_ERRORS):
+        raise InputError(_cut(name))
+
+
+def _cut(name: str) -> str:
+    return f"{name}: is cut off or damaged (its compression ends early); copy it again"
+
+
+def _reading(name: str) -> Callable[[], BinaryIO]:
+    """Return what opens a file as bytes, unpacked."""
+    with Path(name).open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return lambda: cast("BinaryIO", gzip.open(name) if packed else Path(name).open("rb"))
+
+
+def _checked(name: str) -> bool:
+    """Refuse what is not a VCF or BCF by its first bytes; return whether it is plain gzip."""
+    if Path(name).is_dir():
+        msg = f"{name}: is a folder; give a VCF or BCF file"
+        raise InputError(msg)
+    try:
+        with Path(name).open("rb") as file:
+            start = file.read(64)
+        with _reading(name)() as text:
+            first = text.read(64)
+    except FileNotFoundError as error:
+        msg = f"{name}: there is no such file"
+        raise InputError(msg) from error
+    except _GZIP_ERRORS as error:
+        raise InputError(_cut(name)) from error
+    except OSError as error:
+        msg = f"{name}: cannot be read ({error.strerror})"
+        raise InputError(msg) from error
+    reason = _refusal(first)
+    if reason:
+        msg = f"{name}: {reason}"
+        raise InputError(msg)
+    return start[:2] == b"\x1f\x8b" and start[12:14] != b"BC"
+
+
+def _refusal(first: bytes) -> str:
+    """Return why a file that starts so cannot be read; empty where it can."""
+    if not first:
+        return "is empty; a VCF starts with a header"
+    if first.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"
+    for magic, kind in _PACKED.items():
+        if first.startswith(magic):
+            return f"is packed with {kind}; unpack it, or pack it with bgzip"
+    if first.startswith(_ENCODED):
+        return "starts with a byte order mark; save it as plain UTF-8 without one"
+    if not first.startswith((b"##fileformat=VCF", b"BCF\x02")):
+        line = first.split(b"\n")[0][:40].decode("ascii", "replace")
+        return f"is not a VCF: its first line is {line!r}, not '##fileformat=VCF...'"
+    return ""
+
+
+@contextlib.contextmanager
+def _unpacked(name: str, failures: list[Exception]) -> Iterator[BinaryIO]:
+    """Give plain gzip as a pipe that a thread fills: pysam reads only bgzip by itself."""
+    reading, writing = os.pipe()
+
+    def fill() -> None:
+        try:
+            with os.fdopen(writing, "wb") as pipe, gzip.open(name) as file:
+                shutil.copyfileobj(file, pipe)
+        except BrokenPipeError:
+            pass  # the reader had enough
+        except (OSError, EOFError, zlib.error) as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=fill, daemon=True)
+    thread.start()
+    try:
+        with os.fdopen(reading, "rb") as pipe:
+            yield pipe
+    finally:
+        thread.join()
+
+
+def _headless(name: str, error: Exception) -> str:
+    """Say why a file that starts as a VCF cannot be opened."""
+    if "EOF marker" in str(error) or "truncated" in str(error):
+        return _cut(name)
+    try:
+        with _reading(name)() as file:
+            line = next((line for line in file if line.startswith(b"#CHROM")), b"")
+    except (*_GZIP_ERRORS, OSError):
+        return _cut(name)
+    columns = line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
+    samples = columns[9:]
+    twice = [sample for i, sample in enumerate(samples) if sample in samples[:i]]
+    if not line:
+        return f"{name}: its header has no line '#CHROM POS ID ...'; is the file complete?"
+    if twice:
+        return f"{name}: sample {twice[0]!r} stands twice in the header; rename one"
+    if len(columns) < 8:
+        return f"{name}: its line '#CHROM ...' has {len(columns)} columns separated by tabs, not 8"
+    return f"{name}: its header cannot be read; check it with `bcftools view -h`"
+
+
+def _diagnosed(name: str, number: int, error: Exception) -> str:
+    """Say what is wrong with the row at which reading failed."""
+    if "truncated" in str(error):
+        return _cut(name)
+    try:
+        with _reading(name)() as file:
+            head = list(itertools.takewhile(lambda line: line.startswith(b"##"), file))
+            if head and head[0].startswith(b"BCF"):
+                return f"{name}, row {number}: cannot be read; the file is damaged"
+        with _reading(name)() as file:
+            size = 0
+            for count, line in enumerate(file, 1):
+                size = line.count(b"\t") + 1 if line.startswith(b"#CHROM") else size
+                if count == len(head) + 1 + number:
+                    fault = _fault(line, size)
+                    return f"{name}, row {number} (line {count}): {fault}"
+    except (*_GZIP_ERRORS, OSError):
+        return _cut(name)
+    return f"{name}, row {number}: cannot be read; is the file cut off?"
+
+
+def _fault(line: bytes, size: int) -> str:
+    cells = line.rstrip(b"\r\n").split(b"\t")
+    if cells == [b""]:
+        return "is blank; remove the line"
+    if len(cells) != size:
+        end = "" if line.endswith(b"\n") else " and ends the file; is it cut off?"
+        return f"has {len(cells)} columns where the header has {size}{end or '; mend the row'}"
+    if not cells[1].isdigit():
+        return f"POS {cells[1][:20].decode('utf-8', 'replace')!r} is not a number; mend the row"
+    return "cannot be parsed; check its INFO, FORMAT and GT with `bcftools view`"

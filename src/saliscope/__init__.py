@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from saliscope.api.attending import attention
     from saliscope.api.explaining import explain
     from saliscope.api.inputs import Input, read_fasta, read_texts
+    from saliscope.api.measuring import measure
     from saliscope.attention.map import AttentionMap
     from saliscope.core.attribution import Attribution
+    from saliscope.core.class_target import Class, Contrast, Output, Predicted
     from saliscope.core.defaults import DEFAULTS
     from saliscope.core.errors import (
         InputError,
@@ -31,18 +33,14 @@ if TYPE_CHECKING:
         ToleranceError,
     )
     from saliscope.core.registry import methods
-    from saliscope.core.target import (
-        Call,
-        Class,
-        Contrast,
+    from saliscope.core.sequence_target import (
+        Embedding,
         Likelihood,
-        Many,
-        Output,
-        Predicted,
         Projection,
         Substitution,
         Token,
     )
+    from saliscope.core.target import Call, Many, Together
     from saliscope.models.loading import load
 
 __version__ = "0.1.0"
@@ -51,6 +49,7 @@ _WHERE = {
     "attention": "api.attending",
     "explain": "api.explaining",
     "load": "models.loading",
+    "measure": "api.measuring",
     "methods": "core.registry",
     "DEFAULTS": "core.defaults",
     "Attribution": "core.attribution",
@@ -59,16 +58,19 @@ _WHERE = {
     **dict.fromkeys(
         ("InputError", "ModelError", "OptionError", "OutOfMemoryError", "RefusedError",
          "SaliscopeError", "ToleranceError"), "core.errors"),
+    **dict.fromkeys(("Class", "Contrast", "Output", "Predicted"), "core.class_target"),
     **dict.fromkeys(
-        ("Call", "Class", "Contrast", "Likelihood", "Many", "Output", "Predicted", "Projection",
-         "Substitution", "Token"), "core.target"),
+        ("Embedding", "Likelihood", "Projection", "Substitution", "Token"),
+        "core.sequence_target"),
+    **dict.fromkeys(("Call", "Many", "Together"), "core.target"),
 }  # fmt: skip
 
 __all__ = [
-    "DEFAULTS", "AttentionMap", "Attribution", "Call", "Class", "Contrast", "Input", "InputError",
-    "Likelihood", "Many", "ModelError", "OptionError", "OutOfMemoryError", "Output", "Predicted",
-    "Projection", "RefusedError", "SaliscopeError", "Substitution", "Token", "ToleranceError",
-    "attention", "explain", "load", "methods", "read_fasta", "read_texts",
+    "DEFAULTS", "AttentionMap", "Attribution", "Call", "Class", "Contrast", "Embedding", "Input",
+    "InputError", "Likelihood", "Many", "ModelError", "OptionError", "OutOfMemoryError", "Output",
+    "Predicted", "Projection", "RefusedError", "SaliscopeError", "Substitution", "Together",
+    "Token", "ToleranceError", "attention", "explain", "load", "measure", "methods", "read_fasta",
+    "read_texts",
 ]  # fmt: skip
 
 render.register("plot", "saliscope.show:plot")

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from saliscope.api.inputs import Input
+from saliscope.api.measuring import job_of
 from saliscope.api.planning import Later, Plan
 from saliscope.api.results import assemble
-from saliscope.core.ask import Ask, Estimate, Question, Steps
+from saliscope.core.ask import Question, Steps
 from saliscope.core.attribution import Attribution
+from saliscope.core.class_target import Class, Predicted
 from saliscope.core.engine import Job, Outcome, Progress, drive
 from saliscope.core.errors import RefusedError, SaliscopeError
 from saliscope.core.health import Finding
 from saliscope.core.model import Sample
-from saliscope.core.perturbation import Perturbation
-from saliscope.core.target import BoundTarget, Class, Many, Predicted
+from saliscope.core.target import BoundTarget, Many
 from saliscope.core.target_spec import as_target
 
 __all__ = ["Result", "compute"]
@@ -120,14 +121,7 @@ def _predict(wanted: Plan, samples: Sequence[Sample], *, steady: bool) -> list[O
     assert model.labels is not None
     every = Many(tuple(Class(i) for i in range(len(model.labels))))
 
-    def look(question: Question) -> Steps:
-        answer = yield Ask(Perturbation.identity(question.units))
-        return Estimate(
-            answer.values[0][:, None], answer.values[0],
-            extra={"probability": answer.probabilities[0][:, None]},
-        )  # fmt: skip
-
-    jobs = [_make(wanted, sample, every.bind(model, sample), look) for sample in samples]
+    jobs = [job_of(s, every.bind(model, s)) for s in samples]
     return list(drive(model, jobs, budget=wanted.budget, steady=steady))
 
 

@@ -8,10 +8,11 @@ the answer shall be, but no model, no batch and no file.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from saliscope.core.health import Finding
 from saliscope.core.perturbation import Baseline, Perturbation
@@ -34,11 +35,30 @@ class Fold:
     rows : numpy.ndarray, shape (sums, rows), optional
         Weighted sums over the rows of the ask, taken before the features are reduced.
         None: one result per row.
+    mix : numpy.ndarray, shape (rows, targets), optional
+        Take the gradient of this weighted sum of the targets of each row, in one pass; the
+        result has one target. None: the gradient of every target, in a pass each.
     """
 
     times: Literal["one", "input", "difference"] = "one"
     features: Literal["sum", "norm"] = "sum"
     rows: FloatArray | None = None
+    mix: FloatArray | None = None
+
+    def at(self, rows: npt.NDArray[np.int64]) -> Fold:
+        """Return the fold of some rows of the ask."""
+        return replace(
+            self,
+            rows=None if self.rows is None else self.rows[:, rows],
+            mix=None if self.mix is None else self.mix[rows],
+        )
+
+    def results(self, rows: int, targets: int) -> tuple[int, int]:
+        """Return how many results (per row or sum) and targets the folded gradients have."""
+        return (
+            rows if self.rows is None else len(self.rows),
+            targets if self.mix is None else 1,
+        )
 
 
 @dataclass(frozen=True, eq=False)

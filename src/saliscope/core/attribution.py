@@ -171,9 +171,8 @@ def dataset(
     extra: dict[str, np.ndarray[Any, Any]],
 ) -> xr.Dataset:
     """Assemble the dataset of an attribution; numbers keep their own (fewer) dims."""
-    data = xr.Dataset({"values": (dims, values)}, coords=coords)
-    for name, array in extra.items():
-        data[name] = (dims, array)
-    for name, (own, number) in numbers.items():
-        data[name] = (own, np.asarray(number, dtype=np.float64))
-    return data
+    named = {name: (own, np.asarray(n, dtype=np.float64)) for name, (own, n) in numbers.items()}
+    return xr.Dataset(
+        {"values": (dims, values), **{n: (dims, a) for n, a in extra.items()}, **named},
+        coords=coords,
+    )

@@ -27,7 +27,7 @@ from saliscope.core.units import FloatArray
 
 __all__ = ["Job", "Outcome", "Progress", "drive"]
 
-_MEMORY = 100_000  # target values remembered for deduplication
+_MEMORY = 500_000  # numbers remembered for deduplication
 _ACTIVE = 256  # questions under way at once
 _DEPENDENT = 0.01  # relative change that rounding in half precision does not reach
 _QUEUE = 64  # rows that are kept waiting, so that batches can be filled and sorted
@@ -53,7 +53,7 @@ class _Run:
         self.finished: dict[int, Outcome] = {}
         self.twins: dict[Hashable, list[tuple[int, Job]]] = {}
         self.recent: OrderedDict[Hashable, Outcome] = OrderedDict()
-        self.rows = self.calls = self.done = self.started = 0
+        self.rows = self.calls = self.done = self.started = self.memory = 0
 
     def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
@@ -85,7 +85,9 @@ class _Run:
 
     def _kind(self, task: Task) -> Hashable:
         pack = self.model.pack_key(task.job.sample, task.ask.points)
-        return (task.ask.fold is not None, task.job.target.count, pack)
+        # Gradients cost a pass per target, so targets of one number go together; values do not.
+        backward = None if task.ask.fold is None else task.job.target.count
+        return (backward, pack)
 
     # -- running -----------------------------------------------------------------------------
 
@@ -153,8 +155,8 @@ class _Run:
                     pieces.append(Piece(sample, points, fresh, positions))
                     total += len(fresh)
                 cut = fold
-                if fold is not None and fold.rows is not None:
-                    cut = replace(fold, rows=fold.rows[:, rows])
+                if fold is not None:
+                    cut = fold.at(rows)
                 readers.append(Reader(target, view, physical, len(pieces) - 1, cut))
                 back.append((task, rows, len(fresh)))
                 remember.append(keys)
@@ -232,8 +234,10 @@ class _Run:
 
     def _remember(self, key: Hashable, values: FloatArray, probabilities: FloatArray) -> None:
         self.memo[key] = (values, probabilities)
-        if len(self.memo) > _MEMORY:
-            self.memo.popitem(last=False)
+        self.memory += values.size
+        while self.memory > _MEMORY:
+            _, (oldest, _) = self.memo.popitem(last=False)
+            self.memory -= oldest.size
 
     # -- driving -----------------------------------------------------------------------------
 

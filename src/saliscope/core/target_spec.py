@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saliscope.core.class_target import Class, Contrast, Output, Predicted
 from saliscope.core.errors import OptionError, nearest
-from saliscope.core.target import (
-    Call,
-    Class,
-    Contrast,
-    Likelihood,
-    Many,
-    Output,
-    Predicted,
-    Projection,
-    Substitution,
-    Target,
-    Token,
-)
+from saliscope.core.sequence_target import Likelihood, Projection, Substitution, Token
+from saliscope.core.target import Call, Many, Target
 
 if TYPE_CHECKING:
     from saliscope.core.model import Model

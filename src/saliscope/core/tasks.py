@@ -82,8 +82,7 @@ class Task:
         self.gradients = None
         if ask.fold is not None:
             units = self.job.sample.units.shape
-            sums = rows if ask.fold.rows is None else len(ask.fold.rows)
-            self.gradients = np.zeros((sums, targets, *units))
+            self.gradients = np.zeros((*ask.fold.results(rows, targets), *units))
         self.waiting = [(row, view) for row in range(rows) for view in range(views)]
         self.missing = len(self.waiting)
 

@@ -2,24 +2,96 @@
 
 `Units` names the axes of an input (one value per unit): residues, tokens, pixels, columns or the
 plain elements of a tensor. A `Grouping` says which units move together: a partition (words over
-tokens, residues over windows of a protein) or a list of boxes that may overlap (occlusion).
+tokens, residues over windows of a protein) or boxes that may overlap (occlusion).
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
 from saliscope.core.errors import OptionError
 
-__all__ = ["Box", "FloatArray", "Grouping", "Units"]
+__all__ = ["Box", "Boxes", "FloatArray", "Grouping", "Units"]
 
 FloatArray = npt.NDArray[np.float64]
 Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Boxes(Sequence[Box]):
+    """Boxes of one size at the crossings of a grid, which may overlap: sliding windows.
+
+    Parameters
+    ----------
+    starts : tuple of tuple of int
+        Where boxes begin along each axis.
+    extent : tuple of int
+        Size of a box along each axis.
+
+    Examples
+    --------
+    >>> boxes = Boxes(((0, 2), (1,)), (3, 2))
+    >>> len(boxes), boxes[1]
+    (2, (slice(2, 5, None), slice(1, 3, None)))
+    """
+
+    starts: tuple[tuple[int, ...], ...]
+    extent: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self.starts))
+
+    @cached_property
+    def _corners(self) -> list[tuple[int, ...]]:
+        return list(itertools.product(*self.starts))
+
+    @overload
+    def __getitem__(self, which: int) -> Box: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[Box]: ...
+    def __getitem__(self, which: int | slice) -> Box | list[Box]:
+        if isinstance(which, slice):
+            return [self[i] for i in range(*which.indices(len(self)))]
+        corner = self._corners[which]
+        return tuple(slice(s, s + size) for s, size in zip(corner, self.extent, strict=True))
+
+    def mean(self, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+        """Return the mean over the boxes that cover each unit; units in none get zero.
+
+        Axis by axis, so that the cost is that of a few sums of the whole, not one per box.
+
+        Parameters
+        ----------
+        values : numpy.ndarray, shape (targets, boxes)
+        shape : tuple of int
+            Shape of the units.
+
+        Returns
+        -------
+        numpy.ndarray, shape (targets, *shape)
+        """
+        total = values.reshape(len(values), *map(len, self.starts))
+        covered = np.ones(())
+        for axis, (starts, size, units) in enumerate(
+            zip(self.starts, self.extent, shape, strict=True), 1
+        ):
+            along = np.moveaxis(total, axis, 0)
+            spread = np.zeros((units, *along.shape[1:]))
+            times = np.zeros(units)
+            for i, start in enumerate(starts):
+                spread[start : start + size] += along[i]
+                times[start : start + size] += 1
+            total = np.moveaxis(spread, 0, axis)
+            covered = np.multiply.outer(covered, times)
+        return total / np.maximum(covered, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +106,7 @@ class Grouping:
         What a group is: "word", "token", "residue", "window", "all", ...
     labels : numpy.ndarray of int, optional
         Group number of every unit, in the shape of the units; -1 means never touched.
-    boxes : sequence of tuple of slice, optional
+    boxes : Boxes, optional
         One box per group; boxes may overlap.
     names : sequence of str, optional
         One name per group.
@@ -48,7 +120,7 @@ class Grouping:
 
     kind: str
     labels: npt.NDArray[np.int64] | None = None
-    boxes: tuple[Box, ...] | None = None
+    boxes: Boxes | None = None
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -89,13 +161,7 @@ class Grouping:
             padded = np.concatenate([values, np.zeros((len(values), 1))], axis=1)
             return padded[:, self.labels]
         assert self.boxes is not None
-        total = np.zeros((len(values), *shape))
-        covered = np.zeros(shape)
-        for group, box in enumerate(self.boxes):
-            total[(slice(None), *box)] += values[:, group].reshape(-1, *(1 for _ in shape))
-            covered[box] += 1
-        mean: FloatArray = total / np.maximum(covered, 1)
-        return mean
+        return self.boxes.mean(values, shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,19 +267,12 @@ class Units:
         """
         first = int(self.kept[0]) if self.keep is not None and len(self.kept) else 0
         extents = (len(self.kept),) if self.keep is not None else self.shape
-        starts: list[list[int]] = []
+        starts: list[tuple[int, ...]] = []
         for extent, size, step in zip(extents, window, stride, strict=True):
             last = extent - size
-            axis = list(range(0, last + 1, step))
-            if axis[-1] != last:
-                axis.append(last)
-            starts.append([first + s for s in axis])
-        mesh = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, len(extents))
-        boxes = tuple(
-            tuple(slice(int(s), int(s) + size) for s, size in zip(corner, window, strict=True))
-            for corner in mesh
-        )
-        return Grouping("window", boxes=boxes)
+            axis = [*range(0, last, step), last]
+            starts.append(tuple(first + s for s in axis))
+        return Grouping("window", boxes=Boxes(tuple(starts), tuple(window)))
 
     def grouped(self, grouping: Grouping) -> Units:
         """Return units with one unit per group, for results that are given per group."""

@@ -36,7 +36,7 @@ def _pick(
 ) -> torch.Tensor:
     """Return the scaled output at `terms`, shape (rows, terms)."""
     index = torch.from_numpy(target.index).to(output.device)[terms]
-    if target.head == "tokens":
+    if target.head in {"tokens", "hidden"}:
         position = torch.from_numpy(target.position).to(output.device)[terms]
         places, back = torch.unique(position, return_inverse=True)
         return scaled(output[:, places], scale)[:, back, index]
@@ -79,6 +79,9 @@ def read(
             )
             raise OptionError(msg)
         return values.to(accumulating(values.dtype)), None
+    if target.parts:
+        read_off = [read(outputs, part, view) for part in target.parts]
+        return torch.cat([v for v, _ in read_off], 1), None
     output = outputs[target.head]
     output = output.to(accumulating(output.dtype))
     terms = torch.from_numpy(target.view == view).to(output.device).nonzero()[:, 0]

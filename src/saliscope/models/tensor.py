@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from saliscope.core.errors import (
 from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.units import Units
+from saliscope.models.canvas import Canvas
 from saliscope.models.torch_model import Batch, TorchModel
 
 __all__ = ["TensorModel"]
@@ -40,6 +43,16 @@ class TensorModel(TorchModel):
     def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__(module, name)
         self._shape: tuple[int, ...] | None = None
+        self._canvas = Canvas()
+
+    @contextmanager
+    def quiet(self, seed: int) -> Iterator[None]:
+        """Run without side effects; rows kept for occlusion are let go in the end."""
+        with super().quiet(seed):
+            try:
+                yield
+            finally:
+                self._canvas.clear()
 
     # -- inputs --------------------------------------------------------------------------------
 
@@ -160,9 +173,9 @@ class TensorModel(TorchModel):
 
     def realize(self, pieces: Sequence[Piece]) -> Batch:
         """Move the rows of each piece: boxes are sliced in place, the rest is interpolated."""
-        starts = [0]
-        for piece in pieces:
-            starts.append(starts[-1] + len(piece.rows))
+        starts = [0, *itertools.accumulate(len(piece.rows) for piece in pieces)]
+        if len(pieces) == 1 and _takes_boxes(pieces[0]):
+            return Batch({}, self._canvas.paint(pieces[0]), starts)
         first: torch.Tensor = pieces[0].sample.value
         rows = first.new_empty((starts[-1], *first.shape))
         for piece, start in zip(pieces, starts, strict=False):
@@ -201,6 +214,11 @@ def _value(fill: Baseline) -> torch.Tensor:
     return value
 
 
+def _takes_boxes(piece: Piece) -> bool:
+    moved = piece.perturbation
+    return moved.grouping.boxes is not None and not piece.sample.context["scalar"]
+
+
 def _realize(piece: Piece, out: torch.Tensor) -> None:
     value: torch.Tensor = piece.sample.value
     moved, grouping = piece.perturbation, piece.perturbation.grouping
@@ -208,7 +226,8 @@ def _realize(piece: Piece, out: torch.Tensor) -> None:
         out.copy_(value.expand_as(out))
         return
     fill = _value(moved.fill)
-    if grouping.boxes is not None and moved.removed is not None:
+    if grouping.boxes is not None:
+        assert moved.removed is not None
         out.copy_(value.expand_as(out))
         for place, row in enumerate(piece.rows):
             group = int(moved.removed[row])

@@ -333,6 +333,7 @@ class TokenModel(TorchModel):
             heads["classes"] = whole.logits
         if "tokens" in self.heads:
             heads["tokens"] = whole.logits
+        heads["hidden"] = hidden
         pool = batch.pool[..., None]
         total = hidden.masked_fill(~pool, 0.0).sum(1)
         heads["embedding"] = total / pool.sum(1).clamp(min=1)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from saliscope.core.ask import Fold
 from saliscope.core.errors import OptionError, nearest
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Pass, Piece, Reader, Sample
@@ -241,9 +242,10 @@ class TorchModel:
     ) -> list[FloatArray | None]:  # fmt: skip
         """One backward pass per target, of the sum over all rows; each piece folds its part."""
         parts: list[list[FloatArray]] = [[] for _ in readers]
-        targets = max(v.shape[1] for v in values)
+        wanted = [_mixed(v, reader.fold) for v, reader in zip(values, readers, strict=True)]
+        targets = max(v.shape[1] for v in wanted)
         for number in range(targets):
-            total = torch.stack([v[:, number].sum() for v in values if number < v.shape[1]]).sum()
+            total = torch.stack([v[:, number].sum() for v in wanted if number < v.shape[1]]).sum()
             gradient = None
             if total.requires_grad:
                 (gradient,) = torch.autograd.grad(
@@ -283,6 +285,13 @@ class TorchModel:
         return _numpy(gradient)
 
 
+def _mixed(values: torch.Tensor, fold: Fold | None) -> torch.Tensor:
+    """Return what is differentiated: the targets, or the weighted sum that a fold asks for."""
+    if fold is None or fold.mix is None:
+        return values
+    return (values * torch.from_numpy(fold.mix).to(values)).sum(1, keepdim=True)
+
+
 def _box(begin: int, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(begin, shape[0]), *((0, n) for n in shape[1:])]
 
@@ -310,5 +319,6 @@ def _index(value: Any, rows: torch.Tensor, total: int) -> Any:
 
 
 def _numpy(tensor: torch.Tensor) -> FloatArray:
-    array: FloatArray = tensor.detach().to("cpu", torch.float64).numpy()
+    # A copy, because the tensor may lie in rows that the next batch writes into.
+    array: FloatArray = tensor.detach().to("cpu", torch.float64, copy=True).numpy()
     return array

@@ -59,7 +59,7 @@ class Source:
                 number += 1
                 yield number, record
         except (ValueError, OSError) as error:
-            raise InputError(_diagnosed(self.path, number + 1, error)) from error
+            raise InputError(_diagnosed(self.path, number + 1)) from error
 
 
 @contextlib.contextmanager
@@ -199,28 +199,32 @@ def _headless(name: str, error: Exception) -> str:
     return f"{name}: its header cannot be read; check it with `bcftools view -h`"
 
 
-def _diagnosed(name: str, number: int, error: Exception) -> str:
+def _diagnosed(name: str, number: int) -> str:
     """Say what is wrong with the row at which reading failed."""
-    if "truncated" in str(error):
-        return _cut(name)
     try:
         with _reading(name)() as file:
             head = list(itertools.takewhile(lambda line: line.startswith(b"##"), file))
             if head and head[0].startswith(b"BCF"):
                 return f"{name}, row {number}: cannot be read; the file is damaged"
         with _reading(name)() as file:
-            size = 0
+            size, fault, line_of = 0, "", len(head) + 1 + number
             for count, line in enumerate(file, 1):
                 size = line.count(b"\t") + 1 if line.startswith(b"#CHROM") else size
-                if count == len(head) + 1 + number:
+                if count == line_of:
                     fault = _fault(line, size)
+                if fault:
                     return f"{name}, row {number} (line {count}): {fault}"
+            # All of it was read, so that a damaged block is not the reason.
     except (*_GZIP_ERRORS, OSError):
         return _cut(name)
-    return f"{name}, row {number}: cannot be read; is the file cut off?"
+    return (
+        f"{name}, row {number} (line {line_of}): cannot be parsed; check its INFO, FORMAT and GT "
+        "with `bcftools view`"
+    )
 
 
 def _fault(line: bytes, size: int) -> str:
+    """Return what is plainly wrong with a line; empty where nothing is."""
     cells = line.rstrip(b"\r\n").split(b"\t")
     if cells == [b""]:
         return "is blank; remove the line"
@@ -229,4 +233,4 @@ def _fault(line: bytes, size: int) -> str:
         return f"has {len(cells)} columns where the header has {size}{end or '; mend the row'}"
     if not cells[1].isdigit():
         return f"POS {cells[1][:20].decode('utf-8', 'replace')!r} is not a number; mend the row"
-    return "cannot be parsed; check its INFO, FORMAT and GT with `bcftools view`"
+    return ""

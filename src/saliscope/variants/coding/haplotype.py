@@ -195,19 +195,18 @@ def _checked(transcript: Transcript, edits: Iterable[Edit]) -> Iterator[Edit]:
     cds = transcript.cds
     for edit in edits:
         start, end, alt = edit.start, edit.end, edit.alt
-        outside = not 0 <= start <= end <= len(cds) or (start == end and start in {0, len(cds)})
-        if outside:
-            msg = (
-                f"{transcript.name}: {edit} lies outside of the coding sequence (length {len(cds)})"
-            )
-            raise InputError(msg)
         if set(alt) - set("ACGT"):
             msg = f"{transcript.name}: {edit} holds other letters than A, C, G, T"
             raise InputError(msg)
-        while start < end and alt and cds[end - 1] == alt[-1]:
+        inside = 0 <= start <= end <= len(cds)
+        while inside and start < end and alt and cds[end - 1] == alt[-1]:
             end, alt = end - 1, alt[:-1]
-        while start < end and alt and cds[start] == alt[0]:
+        while inside and start < end and alt and cds[start] == alt[0]:
             start, alt = start + 1, alt[1:]
+        if not inside or (alt and start == end and start in {0, len(cds)}):
+            size = len(cds)
+            msg = f"{transcript.name}: {edit} lies outside of the coding sequence (length {size})"
+            raise InputError(msg)
         if start < end or alt:
             yield Edit(start, end, alt)
 
@@ -244,7 +243,10 @@ def _joins(transcript: Transcript, group: Sequence[Edit], edit: Edit) -> bool:
 
 def _codons(group: Sequence[Edit]) -> tuple[int, int]:
     """Return the range of reference codons that sorted edits touch, half open."""
-    return group[0].start // 3, -(-group[-1].end // 3)
+    begin, stop = group[0].start // 3, -(-group[-1].end // 3)
+    if begin == 0 and 3 * stop + sum(edit.growth for edit in group) == 0:
+        stop += 1  # nothing is left of the start codon: the next one stands in its place
+    return begin, stop
 
 
 def _change(transcript: Transcript, edits: tuple[Edit, ...]) -> Change:

@@ -111,6 +111,34 @@ def test_vhl_by_place() -> None:
     assert _listed(found, "edge") == [359]
 
 
+@needs_data
+def test_vhl_by_name_gives_what_its_place_gives() -> None:
+    rows = load_population(GNOMAD / VHL_V2)
+    bare = vhl(None)
+    named, placed = match(rows, bare), match(rows, vhl("GRCh37"))
+    # c.*1_*3delAGA begins behind the stop codon, by its place it reaches over the edge
+    assert (len(named.matched), named.reasons) == (236, {"outside": 149})
+    for one, other in zip(named.matched, placed.matched, strict=True):
+        assert one.variant is other.variant
+        assert one.edit.apply(bare.cds) == other.edit.apply(bare.cds)
+        assert one.change.protein == other.change.protein
+    assert named.by_coding.keys() == placed.by_coding.keys()
+    assert len(named.by_coding) == 236
+
+
+def test_by_name_reasons() -> None:
+    bare = Transcript("ENST01.2", "T", "ATGAAATGGTAA")
+    names = ("c.5A>G", "", "c.-3A>G", "c.6+2T>C", "c.*2A>G", "c.7-1G>A", "c.5C>G", "c.4_6delAAA")
+    rows = [_row(50 + i, "A", "G", 2 + i, coding=name) for i, name in enumerate(names)]
+    found = match(_population(*rows, build=None), bare)
+    assert [(one.variant.row, one.change.protein) for one in found.matched] == [
+        (2, "p.Lys2Arg"), (9, "p.Lys2del"),
+    ]  # fmt: skip
+    assert {one.row: one.reason for one in found.unmatched} == {
+        3: "unnamed", 4: "outside", 5: "outside", 6: "outside", 7: "outside", 8: "reference",
+    }  # fmt: skip
+
+
 T = Transcript("ENST01.2", "T", "ATGAAATGGTAA", "GRCh38", "1", -1, ((106, 110), (92, 100)))
 
 

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Literal
 
 from saliscope.core.errors import InputError, OptionError, nearest
-from saliscope.variants.calls.builds import chromosome
+from saliscope.variants.coding.builds import chromosome
 from saliscope.variants.coding.edit import Allele
 from saliscope.variants.population.reading import rows_of, text_of, whole
 from saliscope.variants.population.record import Counts, Population, PopulationVariant

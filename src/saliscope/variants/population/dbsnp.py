@@ -9,13 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from saliscope.core.errors import InputError
-from saliscope.variants.calls.builds import chromosome
 from saliscope.variants.calls.opening import opened
+from saliscope.variants.coding.builds import accession_build, chromosome
 from saliscope.variants.coding.edit import Allele
 from saliscope.variants.population.record import Counts, Population, PopulationVariant
 from saliscope.variants.population.sites import (
     Region,
-    accession_build,
     records_of,
     settled_build,
 )

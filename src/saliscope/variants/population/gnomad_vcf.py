@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saliscope.core.errors import InputError
-from saliscope.variants.calls.builds import chromosome
 from saliscope.variants.calls.opening import opened
+from saliscope.variants.coding.builds import chromosome
 from saliscope.variants.coding.edit import Allele
 from saliscope.variants.population.checks import check_counts, check_sums
 from saliscope.variants.population.groups import CODES

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from saliscope.core.errors import InputError
-from saliscope.variants.calls.builds import build_name
+from saliscope.variants.coding.builds import build_name
 from saliscope.variants.coding.edit import Allele, Edit
 from saliscope.variants.coding.haplotype import Change, haplotype
 from saliscope.variants.coding.transcript import Transcript
@@ -68,6 +68,11 @@ class Matched:
     def by_edit(self) -> Mapping[Edit, MatchedVariant]:
         """The matched rows by what they do to the coding sequence."""
         return {one.edit: one for one in self.matched}
+
+    @cached_property
+    def by_coding(self) -> Mapping[str, MatchedVariant]:
+        """The matched rows by HGVS name: one name however an indel was placed in a repeat."""
+        return {one.change.coding: one for one in self.matched}
 
     @property
     def reasons(self) -> Mapping[str, int]:
@@ -224,10 +229,8 @@ def _by_name(variant: PopulationVariant, transcript: Transcript) -> list[Edit] |
         return Unmatched(variant, "unnamed", f"{variant.allele.label}: {REASONS['unnamed']}")
     if any(_beyond(number) for number in _numbers(name)):
         return Unmatched(variant, "outside", f"{name}: {REASONS['outside']}")
-    # the Ensembl names of before 2020 repeat the bases: c.123dupA, c.544_546delGAG
-    short = re.sub(r"(dup|del)[ACGT]+$", r"\1", re.sub(r"del[ACGT]+ins", "delins", name))
     try:
-        read = parse_coding(short, transcript)
+        read = parse_coding(name, transcript)
     except InputError as error:
         return Unmatched(variant, "reference", str(error))
     edits = [edit for group in read for edit in group]

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from saliscope.core.errors import InputError, OptionError
-from saliscope.variants.calls.builds import build_name, chromosome, declared_build
+from saliscope.variants.calls.builds import declared_build
 from saliscope.variants.calls.opening import Source
+from saliscope.variants.coding.builds import accession_build, build_name, chromosome
 
 if TYPE_CHECKING:
     import pysam
 
-__all__ = ["Region", "accession_build", "records_of", "settled_build"]
+__all__ = ["Region", "records_of", "settled_build"]
 
 Region = tuple[str, int, int]
 """Chromosome, first and last position, from 1, both included."""
-
-# Versions of the RefSeq accessions NC_000001 to NC_000024 on GRCh37; on GRCh38 each is one higher.
-_GRCH37 = dict(zip(range(1, 25), (
-    10, 11, 11, 11, 9, 11, 13, 10, 11, 10, 9, 11, 10, 8, 9, 9, 10, 9, 9, 10, 8, 10, 10, 9,
-), strict=True))  # fmt: skip
-
-
-def accession_build(contig: str) -> str | None:
-    """Return the build that a RefSeq accession of a chromosome belongs to.
-
-    Examples
-    --------
-    >>> accession_build("NC_000001.10"), accession_build("NC_000001.11"), accession_build("1")
-    ('GRCh37', 'GRCh38', None)
-    """
-    found = re.fullmatch(r"NC_0000(\d\d)\.(\d+)", contig)
-    if found is None or int(found[1]) not in _GRCH37:
-        return None
-    return {0: "GRCh37", 1: "GRCh38"}.get(int(found[2]) - _GRCH37[int(found[1])])
 
 
 def settled_build(

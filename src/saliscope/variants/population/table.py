@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from saliscope.core.errors import InputError, OptionError
-from saliscope.variants.calls.builds import build_name, chromosome
+from saliscope.variants.coding.builds import build_name, chromosome
 from saliscope.variants.coding.edit import Allele
 from saliscope.variants.population.checks import check_counts
 from saliscope.variants.population.reading import rows_of, text_of, whole

@@ -54,10 +54,11 @@ class Named:
             ";".join(coding_name(transcript, edit)[2:] for edit in edits) or "="
             for edits in self.haplotypes
         ]
-        if not self.phased:
+        if not self.phased and parts:
             return f"c.{'(;)'.join(f'[{part}]' if ';' in part else part for part in parts)}"
-        if len(parts) == 1:
-            return f"c.[{parts[0]}]" if ";" in parts[0] else f"c.{parts[0]}"
+        if len(parts) < 2:
+            only = parts[0] if parts else "="
+            return f"c.[{only}]" if ";" in only else f"c.{only}"
         return f"c.{';'.join(f'[{part}]' for part in parts)}"
 
 
@@ -157,7 +158,7 @@ def _edit(text: str, part: str, transcript: Transcript) -> Edit | None:
         return Edit(at, at, cds[start:end])
     if kind == "ins":
         return Edit(end - 1, end - 1, bases)
-    return Edit(start, end, {"sub": bases[-1], "del": "", "delins": bases}[kind])
+    return Edit(start, end, bases[-1] if kind == "sub" else bases or "")
 
 
 def parse_protein(text: str, transcript: Transcript) -> list[Edit]:

@@ -187,14 +187,14 @@ class Panel:
         kin = self.table.relatives(sample) if relatives is None else relatives
         out = {sample, *kin}
         gone = [name for name in self.people if name in out]
-        others = len(gone) - (sample in gone)
+        others = ", ".join(name for name in gone if name != sample)
         if sample in gone:
             note = f"{sample} is left out of every count"
+            note += f", and so are relatives: {others}" if others else ""
         else:
             note = f"{sample} is not in the panel"
-        if others:
-            note += f", and so are relatives: {', '.join(n for n in gone if n != sample)}"
-        elif not self.table.kinship and relatives is None:
+            note += f"; relatives are left out of every count: {others}" if others else ""
+        if not self.table.kinship and relatives is None:
             note += "; the sample table does not tell relatives"
         keep = np.array([name not in out for name in self.people], dtype=bool)
         return _sorted(
@@ -227,8 +227,8 @@ class Panel:
             for i, row in enumerate(self.calls.rows)
             if row.start < high and low < max(row.end, row.start + 1)
         ]
-        places = [self.calls.samples.index(name) for name in self.people]
-        unknown = self.calls.unknown[np.ix_(places, rows)].any(axis=1)
+        places = self.calls.places(self.people)
+        unknown = self.calls.unknown[places][:, rows].any(axis=1)
         called: npt.NDArray[np.bool_] = (self.pairs >= 0) & ~unknown & self.phased[:, None]
         return called
 
@@ -293,7 +293,7 @@ def panel(calls: Calls, samples: SampleTable, *, related: bool = False) -> Panel
     if children:
         notes.append(f"{len(children):,} children of people in the panel are left out")
         people = [name for name in people if name not in children]
-    places = np.array([calls.samples.index(name) for name in people], dtype=np.intp)
+    places = calls.places(people)
     groups = tuple(sorted({samples.samples[name].group for name in people}))
     members = np.array([groups.index(samples.samples[n].group) for n in people], dtype=np.intp)
     haplotypes, pairs = distinct(calls, places)

@@ -171,7 +171,10 @@ def person(calls: Calls, sample: str, *, limit: int = LIMIT, seed: int | None = 
             "each other would stand on one copy"
         )
     share = 1 / (len(turns) - len(impossible))
-    configurations = tuple(replace(same[0], weight=share * len(same)) for same in found.values())
+    configurations = tuple(
+        replace(same[0], weight=share * len(same), share=share * len(same))
+        for same in found.values()
+    )
     return Person(
         sample, calls.transcript, configurations, phase, len(units),
         tuple(_missing(calls, place)),
@@ -190,9 +193,7 @@ def weighted(person: Person, panel: Panel) -> Person:
     supports = [tuple(panel.count(h) for h in c.haplotypes) for c in person.configurations]
     weights = np.array(
         [
-            c.weight
-            * np.prod(support, dtype=float)
-            * (1 + (len({h.key for h in c.haplotypes}) > 1))
+            c.share * np.prod(support, dtype=float) * len({h.key for h in c.haplotypes})
             for c, support in zip(person.configurations, supports, strict=True)
         ]
     )

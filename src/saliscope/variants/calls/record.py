@@ -144,6 +144,11 @@ class Calls:
         """Whether the file phases each genotype, shape (samples, rows)."""
         return self.sets > 0
 
+    def places(self, samples: Iterable[str]) -> npt.NDArray[np.intp]:
+        """Return the places of several samples."""
+        known = {name: i for i, name in enumerate(self.samples)}
+        return np.array([known[name] for name in samples], dtype=np.intp)
+
     def index(self, sample: str) -> int:
         """Return a sample's place.
 

@@ -8,16 +8,18 @@ near a kink of a ReLU, or near the baseline where a layer norm turns a small ste
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from saliscope.core.adaptive import Evaluation, integrate
 from saliscope.core.ask import Ask, Estimate, Fold, Options, Question, Steps
 from saliscope.core.errors import OptionError
 from saliscope.core.health import Finding, finding
 from saliscope.core.perturbation import Perturbation
-from saliscope.core.quadrature import Panel, fixed_rule, panel, quarters, to_cut
+from saliscope.core.quadrature import fixed_rule
 from saliscope.core.registry import method, option
 from saliscope.core.units import FloatArray
 
@@ -27,7 +29,6 @@ TOLERANCE = 0.01
 MAX_EVALUATIONS = 513
 Rule = Literal["trapezoid", "midpoint", "gauss_legendre"]
 RULES = ("trapezoid", "midpoint", "gauss_legendre")
-_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -96,59 +97,20 @@ def _fixed(question: Question, rule: str, steps: int) -> Steps:
 def _adaptive(question: Question) -> Steps:
     tolerance = TOLERANCE if question.tolerance is None else question.tolerance
     limit = MAX_EVALUATIONS if question.max_evaluations is None else question.max_evaluations
-    slopes: dict[float, FloatArray] = {}
-    scores: dict[float, FloatArray] = {}
-    panels: list[Panel] = []
-    wanted: list[tuple[tuple[float, ...], FloatArray | None]] = [(quarters(0.0, 1.0), None)]
-    findings: list[Finding] = []
-    while True:
-        fresh = sorted({node for nodes, _ in wanted for node in nodes} - scores.keys())
-        answer = yield Ask(
-            Perturbation.path(question.units, fresh, question.baseline), Fold("difference")
-        )
+    ends: list[FloatArray] = []
+
+    def evaluate(nodes: Sequence[float]) -> Evaluation:
+        path = Perturbation.path(question.units, nodes, question.baseline)
+        answer = yield Ask(path, Fold("difference"))
         assert answer.gradients is not None
-        slopes |= dict(zip(fresh, answer.gradients, strict=True))
-        scores |= dict(zip(fresh, answer.values, strict=True))
-        if not findings and 0.0 in fresh:
-            ends = answer.probabilities[[0, -1]]
-            findings += _baseline_findings(ends)
-        panels += [
-            panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes], spread)
-            for nodes, spread in wanted
-        ]
-        values = np.sum([p.integral for p in panels], axis=0)
-        units = tuple(range(1, values.ndim))
-        change = scores[1.0] - scores[0.0]
-        # Without a slope anywhere, rounding alone moves the score.
-        still = (np.abs(values).sum(units) + np.sum([p.spread for p in panels], axis=0)) == 0
-        change[still & (np.abs(change) <= _ROUNDING * np.abs(scores[1.0]))] = 0.0
-        scale = np.maximum(np.abs(change), np.abs(values).sum(units))
-        error = np.sum([p.doubt for p in panels], axis=0)
-        # Where everything is zero nothing is wrong; where a number is not finite, neither is this.
-        with np.errstate(invalid="ignore"):
-            relative = np.divide(error, scale, out=np.zeros_like(error), where=scale != 0)
-        if not np.isfinite(relative).all() or (relative <= tolerance).all():
-            break
-        chosen = to_cut(panels, tolerance * scale)
-        if len(scores) + 4 * len(chosen) > limit:
-            chosen = chosen[: max(0, (limit - len(scores)) // 4)]
-        if not chosen or min(panels[i].nodes[1] - panels[i].nodes[0] for i in chosen) < 1e-9:
-            worst = float(relative.max())
-            findings.append(
-                finding("evaluation_cap", evaluations=len(scores), error=worst, tolerance=tolerance)
-            )
-            break
-        wanted = []
-        for index in chosen:
-            low, _, middle, _, high = panels[index].nodes
-            spread = panels[index].spread
-            wanted += [(quarters(low, middle), spread), (quarters(middle, high), spread)]
-        panels = [p for i, p in enumerate(panels) if i not in set(chosen)]
-        needed = {n for p in panels for n in p.nodes} | {n for q, _ in wanted for n in q}
-        slopes = {n: s for n, s in slopes.items() if n in needed}
+        ends.append(answer.probabilities)
+        return answer.gradients, answer.values
+
+    found = yield from integrate(evaluate, tolerance, limit)
     return Estimate(
-        values, scores[1.0], scores[0.0], error=relative, additive=True, findings=tuple(findings),
-        notes={"rule": "adaptive", "nodes": len(scores), "panels": len(panels)},
+        found.values, found.high, found.low, error=found.error, additive=True,
+        findings=(*_baseline_findings(ends[0]), *found.findings),
+        notes={"rule": "adaptive", "nodes": found.nodes, "panels": found.panels},
     )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What a model says of a person's variants: scores, ablation, interactions, paths, saliency."""

@@ -349,3 +349,28 @@ def test_any_genotypes_give_the_sequences_they_say(tmp_path, data):
         edits = calls.edits(calls.genotypes[0, :, i])
         cds = "".join(other[copy[place]] for place in sorted(copy, reverse=True))
         assert haplotype(minus, edits).cds == cds
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_an_index_without_rows_of_the_gene(tmp_path, binary):
+    """The file was made for all chromosomes, and this person has no row in the gene."""
+    header = [*HEAD, "##contig=<ID=chr7,length=159345973>"]
+    plain = vcf(tmp_path / "a.vcf", ["105 A G 0|1 0|0#chrom=chr7"], header=header)
+    if binary:
+        file = as_bcf(plain, tmp_path / "a.bcf")
+        pysam.tabix_index(str(file), preset="bcf", csi=True, force=True)
+    else:
+        file = bgzip(plain, tmp_path / "a.vcf.gz")
+        pysam.tabix_index(str(file), preset="vcf", force=True)
+    calls = read_calls(file, TOY)
+    assert (calls.rows, calls.outside) == ((), None)
+    assert calls.genotypes.shape == (2, 0, 2)
+
+
+def test_an_index_of_another_file(tmp_path):
+    rows = [f"{place} A G 0|1 0|1" for place in range(300, 9000)]
+    long = bgzip(vcf(tmp_path / "b.vcf", rows), tmp_path / "b.vcf.gz")
+    pysam.tabix_index(str(long), preset="vcf", force=True)
+    file = bgzip(vcf(tmp_path / "a.vcf", ROWS), tmp_path / "a.vcf.gz")
+    shutil.copy(f"{long}.tbi", f"{file}.tbi")
+    assert len(read_calls(file, TOY).rows) == 2

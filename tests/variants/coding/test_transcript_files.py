@@ -259,6 +259,8 @@ ANNOTATIONS = [
      FASTA, "exception=ribosomal slippage"),
     ("except", broken(refseq(1), ("protein_id", "transl_except=(pos:1..3%2Caa:Sec);protein_id")),
      FASTA, r"transl_except=\(pos:1..3,aa:Sec\)"),
+    ("no table", broken(refseq(1), ("protein_id", "transl_table=x;protein_id")), FASTA,
+     "translation table 'x': is not a number"),
     ("table", broken(refseq(1), ("protein_id", "transl_table=99;protein_id")), FASTA,
      "translation table 99"),
     ("other version", refseq(1), f">NM_000001.1\n{CDS}\n", "holds NM_000001.1, which is not"),
@@ -444,6 +446,35 @@ def test_broken_genbank(
     assert "\n" not in str(error.value)
 
 
+VALID = (
+    *(make(1) for make in STYLES.values()),
+    genbank("4..24", f"ccc{CDS}gg", TRANSLATION),
+    genbank("complement(join(35..41,22..29,11..16))", genome(-1), TRANSLATION, "NC_000006.11"),
+)
+
+
+@given(st.sampled_from(VALID), st.data())
+def test_damaged_files_are_read_or_refused_in_one_line(
+    tmp_path_factory, text: str, data: st.DataObject
+) -> None:
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(text)))
+        lost = data.draw(st.sampled_from([0, 1, 5, 40]))
+        new = data.draw(st.text('\t\n=;"0189ACGTacgt.,()<>/+-x %', max_size=3))
+        text = text[:place] + new + text[place + lost :]
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "damaged").write_text(text)
+    (folder / "damaged_genome.fa").write_text(f">6\n{genome(1)}\n")
+    sequence = None if text.startswith("LOCUS") else folder / "damaged_genome.fa"
+    message = ""
+    try:
+        found = read_transcript(folder / "damaged", sequence=sequence)
+        assert len(found.cds) % 3 == 0
+    except InputError as error:
+        message = str(error)
+    assert "\n" not in message
+
+
 def test_genbank_without_features_or_sequence(tmp_path: Path) -> None:
     path = tmp_path / "t.gb"
     text = genbank("4..24", f"ccc{CDS}gg")
@@ -474,7 +505,10 @@ def calls(*wrong: tuple[int, str]) -> list[Allele]:
 def test_genome_from_the_rows_of_a_vcf() -> None:
     assert with_genome(PLACED, calls()).genome == {}
     assert with_genome(PLACED, [Allele("7", 25, "A", "G")]).genome == {}
-    assert with_genome(PLACED, calls((14, "C"))).genome == {14: "C"}
+    seen = with_genome(PLACED, calls((14, "C")))
+    assert seen.genome == {14: "C"}
+    assert with_genome(seen, calls((14, "C"))) is seen
+    assert with_genome(seen, calls()).genome == {}
     # GGT to TGC, and only one agreeing row: too little to go by
     for rows_given in (calls((14, "C"))[13:15], calls((14, "C"), (11, "A")), calls((15, "A"))):
         with pytest.raises(InputError, match=r"^6:\d+: the reference base is .*genome build"):

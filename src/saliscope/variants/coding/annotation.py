@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from saliscope.core.errors import InputError
 from saliscope.variants.coding.builds import accession_build, chromosome
+from saliscope.variants.coding.codons import table_number
 from saliscope.variants.coding.text import Path_, lines
 
 __all__ = ["Annotation", "Model", "read_annotation"]
@@ -54,7 +55,7 @@ class Model:
     def table(self) -> int:
         """NCBI translation table; that of vertebrate mitochondria on MT where none is given."""
         given = _first(self.rows[0].attributes, "transl_table")
-        return int(given) if given.isdigit() else 2 if self.chrom == "MT" else 1
+        return table_number(given, default=2 if self.chrom == "MT" else 1)
 
     @property
     def protein_name(self) -> str:

@@ -9,7 +9,15 @@ from Bio.Data import CodonTable, IUPACData
 
 from saliscope.core.errors import InputError
 
-__all__ = ["ONE_LETTER", "THREE_LETTERS", "code", "is_start", "long", "translate"]
+__all__ = [
+    "ONE_LETTER",
+    "THREE_LETTERS",
+    "code",
+    "is_start",
+    "long",
+    "table_number",
+    "translate",
+]
 
 THREE_LETTERS: Mapping[str, str] = {**IUPACData.protein_letters_1to3, "*": "Ter"}
 ONE_LETTER: Mapping[str, str] = {name: letter for letter, name in THREE_LETTERS.items()}
@@ -46,6 +54,22 @@ def code(table: int) -> Mapping[str, str]:
         msg = f"translation table {table}: there is no such NCBI table; known: {known}"
         raise InputError(msg)
     return {**found.forward_table, **dict.fromkeys(found.stop_codons, "*")}
+
+
+def table_number(text: str, default: int = 1) -> int:
+    """Return the translation table that a file names; `default` where it names none.
+
+    Raises
+    ------
+    InputError
+        Not a number.
+    """
+    if not text:
+        return default
+    if not text.isdecimal():
+        msg = f"translation table {text[:20]!r}: is not a number of an NCBI table"
+        raise InputError(msg)
+    return int(text)
 
 
 def is_start(codon: str, table: int = 1, reference: str = "ATG") -> bool:

@@ -236,13 +236,13 @@ def with_genome(transcript: Transcript, alleles: Iterable[Allele]) -> Transcript
                 place = f"{transcript.chrom}:{allele.position + offset}"
                 msg = f"{place}: two rows call different reference bases; check the file"
                 raise InputError(msg)
-    differing = {i: base for i, base in seen.items() if base != transcript.cds[i]}
+    differing = {i: base for i, base in seen.items() if base != transcript.genome_base(i)}
     return _differing(transcript, differing, len(seen) - len(differing))
 
 
 def _differing(transcript: Transcript, bases: Mapping[int, str], agreeing: int) -> Transcript:
     """Return the transcript with a genome that differs, where that can be believed."""
-    known = {**transcript.genome, **bases}
+    known = {i: b for i, b in {**transcript.genome, **bases}.items() if b != transcript.cds[i]}
     if not bases:
         return transcript
     cds, table = transcript.cds, transcript.table

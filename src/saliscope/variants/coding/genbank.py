@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from saliscope.core.errors import InputError
 from saliscope.variants.coding.builds import accession_build, agreed, chromosome
-from saliscope.variants.coding.codons import translate
+from saliscope.variants.coding.codons import table_number, translate
 from saliscope.variants.coding.sequence import checked_cds
 from saliscope.variants.coding.text import Path_, lines
 from saliscope.variants.coding.transcript import Transcript
@@ -60,6 +60,9 @@ def read_genbank(path: Path_) -> list[Found]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         msg = f"{path}: cannot be read as GenBank ({reason})"
         raise InputError(msg) from error
+    if any(feature.location is None for record in records for feature in record.features):
+        msg = f"{path}: has a feature whose location cannot be read"
+        raise InputError(msg)
     found = [item for record in records for item in _features(record)]
     if not found:
         msg = f"{path}: has no CDS feature; give a record with an annotated coding sequence"
@@ -119,7 +122,7 @@ def _transcript(path: Path_, found: Found, build: str | None) -> Transcript:
             msg = f"{path}: {name} has /{key} {_one(feature, key)}".rstrip()
             msg += ", which is not translated here"
             raise InputError(msg)
-    table = int(_one(feature, "transl_table") or 1)
+    table = table_number(_one(feature, "transl_table"))
     try:
         bases = str(feature.extract(record.seq))
     except UndefinedSequenceError as error:

@@ -55,7 +55,7 @@ def ensembl(strand: int) -> str:
         "#!genome-build  GRCh38.p13",
         one(strand, "gene", "ID=gene:ENSG01;Name=TOY;gene_id=ENSG01;version=7", "6"),
         one(strand, "mRNA", "ID=transcript:ENST00000000001;Parent=gene:ENSG01;Name=TOY-201;"
-            "tag=basic,MANE_Select;transcript_id=ENST00000000001;transcript_version=2", "6"),
+            "tag=basic,MANE_Select;transcript_id=ENST00000000001;version=2", "6"),
         *rows(strand, "CDS", "ID=CDS:ENSP1;Parent=transcript:ENST00000000001;protein_id=ENSP1",
               "6", exons(strand)),
     ]  # fmt: skip

@@ -101,7 +101,7 @@ def _first(attributes: Attributes, *keys: str) -> str:
 def _versioned(attributes: Attributes, kind: str) -> str:
     """Return an accession with its version, which Ensembl keeps apart."""
     name = _first(attributes, f"{kind}_id")
-    version = _first(attributes, f"{kind}_version")
+    version = _first(attributes, f"{kind}_version", "version")
     return f"{name}.{version}" if name and version and "." not in name else name
 
 

@@ -106,8 +106,7 @@ def test_breslow_day_equals_r(case):
 def _brute(tables) -> tuple[dict[int, Fraction], int]:
     """All ways to fill the tables with the same margins, weighed in exact fractions."""
     ways, observed = [], 0
-    for (a, b), (c, d) in tables:
-        a, b, c, d = (int(x) for x in (a, b, c, d))
+    for (a, b), (c, d) in tables.tolist():
         m, t, n = a + b, a + c, a + b + c + d
         ways.append(
             [

@@ -54,11 +54,11 @@ def finite(values: npt.ArrayLike, name: str, ndim: int = 1) -> FloatArray:
     return array
 
 
-def permutation_p(observed: float, null: npt.ArrayLike) -> float:
+def permutation_p(observed: float, null: npt.ArrayLike, scale: float = 0.0) -> float:
     """Return (1 + #{|null| >= |observed|}) / (N + 1), two-sided (Phipson and Smyth 2010).
 
-    Values that differ by rounding alone (1e-12 of the largest) count as equal, so that a tie is
-    never lost to the order of a sum.
+    Values that differ by rounding alone (1e-12 of the largest, or of `scale`, the size of the
+    numbers that were summed) count as equal, so that a tie is never lost to the order of a sum.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def permutation_p(observed: float, null: npt.ArrayLike) -> float:
     0.75
     """
     sizes = np.abs(np.asarray(null, dtype=np.float64))
-    slack = 1e-12 * max(abs(observed), float(sizes.max(initial=0.0)))
+    slack = 1e-12 * max(abs(observed), float(sizes.max(initial=0.0)), scale)
     return (1 + int(np.count_nonzero(sizes >= abs(observed) - slack))) / (len(sizes) + 1)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from saliscope.cli.variants import app as variants
 from saliscope.core.errors import SaliscopeError
 
 __all__ = ["app", "main"]
@@ -20,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(variants)
 
 # What typer raises for a command that is typed wrong; newer versions carry their own copy of click.
 _USAGE: type[Exception] = next(

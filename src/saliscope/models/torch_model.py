@@ -251,14 +251,13 @@ class TorchModel:
                 (gradient,) = torch.autograd.grad(
                     total, leaf, retain_graph=number + 1 < targets, allow_unused=True
                 )
+            if gradient is None:  # the target does not depend on the input
+                gradient = torch.zeros_like(leaf)
             for i, reader in enumerate(readers):
                 piece = pieces[reader.piece]
                 begin = batch.starts[reader.piece]
                 shape = (len(piece.rows), *self._extent(piece, leaf))
-                if gradient is None:
-                    own = leaf.new_zeros(shape)
-                else:
-                    own = gradient[tuple(slice(s, s + n) for s, n in _box(begin, shape))]
+                own = gradient[tuple(slice(s, s + n) for s, n in _box(begin, shape))]
                 parts[i].append(self._fold(own, piece, reader))
         return [np.stack(p, axis=1) for p in parts]
 

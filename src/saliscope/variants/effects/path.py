@@ -98,7 +98,8 @@ def sequence_path(
     >>> import saliscope
     >>> model = saliscope.load("zoo:protein")
     >>> path = sequence_path(model, "MVHLTPEEKS", "MVHLTPVEKS")
-    >>> np.flatnonzero(path.values).tolist(), round(float(abs(path.gap) / abs(path.values).sum()), 1)
+    >>> share = abs(path.gap) / abs(path.values).sum()
+    >>> np.flatnonzero(path.values).tolist(), round(float(share), 1)
     ([6], 0.0)
     """
     if len(reference) != len(subject):

@@ -1,0 +1,165 @@
+"""What the commands of `saliscope variants` do: files in, files out."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from saliscope.cli.common import Folder, read_bytes, say
+from saliscope.core.errors import OptionError
+from saliscope.core.record import write_beside
+from saliscope.variants.calls.vcf import read_calls
+from saliscope.variants.coding.haplotype import haplotype
+from saliscope.variants.coding.naming import parse_coding
+from saliscope.variants.cohort import compare_cohort, read_status
+from saliscope.variants.effects.pairs import compare_pairs, pair_key
+from saliscope.variants.effects.record import Interpretation
+from saliscope.variants.effects.reference import comparable, reference_set
+from saliscope.variants.effects.scoring import Scorer
+from saliscope.variants.report.page import report_html
+from saliscope.variants.session import Gene, interpret_files, read_panel, read_population
+
+__all__ = ["catalog", "cohort", "interactions", "interpret"]
+
+_Gene = tuple[str, str | None, str | None, str | None]
+
+
+def interpret(
+    vcf: str, sample: str, gene: _Gene, out: str, *, panel: str | None,
+    panel_samples: str | None, no_panel: bool, population: str | None, same: list[str],
+    group: str | None, model: str, readout: str, pairs: int, budget: str | None, seed: int,
+    quiet: bool,
+) -> None:  # fmt: skip
+    """Interpret one person's variants of a gene and write report and tables."""
+    if panel is None and population is None and not no_panel:
+        msg = (
+            "nothing to compare with: give --panel with --panel-samples, or --population; "
+            "--no-panel says that neither is meant"
+        )
+        raise OptionError(msg)
+    if panel is not None and no_panel:
+        msg = "--panel and --no-panel exclude each other; give one"
+        raise OptionError(msg)
+    with Folder(out) as folder:
+        found = interpret_files(
+            vcf, sample, Gene(*gene), model, panel=panel, panel_samples=panel_samples,
+            population=population, same=same, group=group, readout=readout, pairs=pairs,
+            budget=read_bytes(budget), seed=seed, progress=not quiet,
+        )  # fmt: skip
+        found.to_json(folder.path / "interpretation.json")
+        found.to_csv(folder.path / "variants.csv")
+        report = report_html(found, folder.path / "report.html")
+        for line in lines(found):
+            say(line, quiet=quiet)
+        print(report)
+
+
+def lines(found: Interpretation) -> list[str]:
+    """Return the summary of an interpretation, a line per change and copy."""
+    told = [f"{found.sample}, {found.gene} ({found.transcript}, {found.build}), {found.phase}"]
+    for effect in found.effects:
+        head = f"  copy {effect.copy}  {effect.protein}"
+        if effect.standing is None or effect.last_out is None or effect.first_in is None:
+            told.append(f"{head}  {effect.note}")
+            continue
+        told.append(
+            f"{head}  last-out {effect.last_out:+.2f}, first-in {effect.first_in:+.2f} "
+            f"({effect.standing.text()})"
+        )
+        told.append(f"    {effect.source}: {effect.spread or 'none'}; {effect.reading}")
+    if not found.effects:
+        told.append("  no coding change on either copy")
+    return told
+
+
+def interactions(
+    variants: str, gene: _Gene, out: str, *, model: str, pairs: int, budget: str | None,
+    seed: int, quiet: bool,
+) -> None:  # fmt: skip
+    """Test all pairs of the named variants against matched pairs."""
+    transcript = Gene(*gene).read()
+    named = parse_coding(variants, transcript)
+    if not named.phased or len(named.haplotypes) != 1:
+        msg = f"{variants}: names several copies; give one copy, such as c.[460G>A;719A>G]"
+        raise OptionError(msg)
+    changes = [c for c in haplotype(transcript, named.haplotypes[0]).changes if comparable(c)]
+    if len(changes) < 2:
+        msg = f"{variants}: has {len(changes)} change(s) of a residue; a pair needs two"
+        raise OptionError(msg)
+    with Folder(out) as folder:
+        scorer = Scorer(model, budget=read_bytes(budget), progress=not quiet)
+        base = reference_set(transcript, scorer)
+        every = list(itertools.combinations(changes, 2))
+        results = compare_pairs(
+            transcript, scorer, every, base.missense, base.proteins, base.shifts, count=pairs,
+            seed=seed,
+        )  # fmt: skip
+        rows: list[dict[str, Any]] = []
+        for one, other in every:
+            found = results[pair_key(one, other)]
+            rows.append(
+                {
+                    "first": one.protein, "second": other.protein,
+                    "first_in": found.firsts[0], "second_in": found.firsts[1],
+                    "together": found.together, "model_interaction": found.test.interaction,
+                    "matches": found.test.n, "p": found.test.p, "q": found.test.q,
+                    "p_ranked": found.ranked.p, "q_ranked": found.ranked.q,
+                    "text": found.test.text,
+                }
+            )  # fmt: skip
+            say(f"{one.short} with {other.short}: {found.test.text}", quiet=quiet)
+        table = pd.DataFrame(rows)
+        print(write_beside(folder.path / "interactions.csv", table.to_csv(index=False).encode()))
+
+
+def catalog(
+    gene: _Gene, out: str, *, panel: str | None, panel_samples: str | None,
+    population: str | None, same: list[str], missense: bool, engine: str, workers: int,
+    model: str, budget: str | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Build or extend a catalog."""
+    from saliscope.variants.catalog.build import build_catalog
+
+    if (panel is None) != (panel_samples is None):
+        msg = "a panel needs its VCF and its table of samples; give --panel and --panel-samples"
+        raise OptionError(msg)
+    where = Gene(*gene)
+    transcript = where.read()
+    people = None
+    if panel is not None and panel_samples is not None:
+        people = read_panel(transcript, panel, panel_samples, where.build)
+        transcript = people.calls.transcript
+    matched = None
+    if population is not None:
+        matched = read_population(transcript, population, same, where.build)
+    options: dict[str, Any] = {"engine": engine, "workers": workers}
+    made = build_catalog(
+        transcript, model, out, population=matched, panel=people, missense=missense,
+        progress=not quiet, budget=read_bytes(budget), **options,
+    )  # fmt: skip
+    counts = dict(made.entries()["what"].value_counts())
+    say(", ".join(f"{n:,} {what}" for what, n in counts.items()), quiet=quiet)
+    print(out)
+
+
+def cohort(
+    vcf: str, status: str, gene: _Gene, out: str, *, test: str, quiet: bool
+) -> None:  # fmt: skip
+    """Test the variants of a gene for enrichment in cases."""
+    where = Gene(*gene)
+    table = read_status(status)
+    calls = read_calls(vcf, where.read(), build=where.build)
+    found = compare_cohort(calls, table, test)
+    with Folder(out) as folder:
+        for note in found.notes:
+            say(note, quiet=quiet)
+        order = np.argsort([a.p if a.p is not None else 2.0 for a in found.associations])
+        for i in order[:10]:
+            one = found.associations[i]
+            say(f"{found.changes[i].protein or one.variant}: {one.text}", quiet=quiet)
+        say(found.control.text, quiet=quiet)
+        data = found.to_frame().to_csv(index=False).encode()
+        print(write_beside(folder.path / "cohort.csv", data))

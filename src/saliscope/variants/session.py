@@ -1,0 +1,121 @@
+"""From files to results: what the command line and the demo do with variants."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from saliscope.core.engine import Progress
+from saliscope.core.errors import OptionError, nearest
+from saliscope.variants.calls.panel import Panel
+from saliscope.variants.calls.panel import panel as make_panel
+from saliscope.variants.calls.record import Calls
+from saliscope.variants.calls.samples import read_samples
+from saliscope.variants.calls.vcf import read_calls
+from saliscope.variants.coding.files import read_transcript
+from saliscope.variants.coding.transcript import Transcript
+from saliscope.variants.effects.interpret import interpret
+from saliscope.variants.effects.record import Interpretation
+from saliscope.variants.population.load import load_population
+from saliscope.variants.population.match import Matched, match
+
+__all__ = ["Gene", "interpret_files", "read_panel", "read_population"]
+
+Path = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Gene:
+    """Where a transcript is read from.
+
+    Parameters
+    ----------
+    annotation : path
+        GFF3, GTF, GenBank, or a bare coding sequence.
+    sequence : path, optional
+        Coding sequence or genome, for GFF3 and GTF.
+    transcript : str, optional
+        Which transcript, where the file has several.
+    build : str, optional
+    """
+
+    annotation: Path
+    sequence: Path | None = None
+    transcript: str | None = None
+    build: str | None = None
+
+    def read(self) -> Transcript:
+        """Return the transcript."""
+        return read_transcript(
+            self.annotation, sequence=self.sequence, name=self.transcript, build=self.build
+        )
+
+
+def read_panel(transcript: Transcript, vcf: Path, samples: Path, build: str | None) -> Panel:
+    """Return a panel from a phased VCF and the table of its people."""
+    return make_panel(read_calls(vcf, transcript, build=build), read_samples(samples))
+
+
+def read_population(
+    transcript: Transcript, file: Path, same: Sequence[str], build: str | None
+) -> Matched:
+    """Return the rows of a population that are of the transcript.
+
+    Parameters
+    ----------
+    transcript : Transcript
+    file : path
+    same : sequence of str
+        Names under which the source has the same transcript.
+    build : str, optional
+    """
+    region = None
+    if transcript.chrom is not None:
+        region = (transcript.chrom, *transcript.span)
+    population = load_population(file, build=build, region=region)
+    return match(population, transcript, names={transcript.name: tuple(same)} if same else None)
+
+
+def interpret_files(
+    vcf: Path, sample: str, gene: Gene, model: object, *, panel: Path | None = None,
+    panel_samples: Path | None = None, population: Path | None = None, same: Sequence[str] = (),
+    group: str | None = None, readout: str = "likelihood", pairs: int = 1000,
+    budget: int | None = None, seed: int = 0,
+    progress: bool | Callable[[Progress], None] = False,
+) -> Interpretation:  # fmt: skip
+    """Read everything and interpret one person's variants of a gene; see `interpret`.
+
+    The panel is read first: where transcript and genome differ, its rows tell, and a person's file
+    without a row there means the genome's base.
+
+    Raises
+    ------
+    OptionError
+        A panel without its table of samples, or no panel and no population without saying so.
+    InputError
+        Whatever is wrong with a file.
+    """
+    if (panel is None) != (panel_samples is None):
+        msg = "a panel needs its VCF and its table of samples; give --panel and --panel-samples"
+        raise OptionError(msg)
+    transcript = gene.read()
+    people: Panel | None = None
+    shared: Calls | None = None
+    if panel is not None and panel_samples is not None:
+        people = read_panel(transcript, panel, panel_samples, gene.build)
+        transcript = people.calls.transcript
+        if os.path.realpath(panel) == os.path.realpath(vcf):
+            shared = people.calls
+    calls = shared or read_calls(vcf, transcript, samples=[sample], build=gene.build)
+    if sample not in calls.samples:
+        msg = f"{vcf}: has no sample {sample!r}: {nearest(sample, calls.samples)}"
+        raise OptionError(msg)
+    matched: Any = None
+    if population is not None:
+        matched = read_population(calls.transcript, population, same, gene.build)
+    return interpret(
+        calls, sample, model, panel=people, population=matched, group=group, readout=readout,
+        pairs=pairs, budget=budget, seed=seed, progress=progress,
+    )  # fmt: skip

@@ -291,8 +291,9 @@ class SynonymousControl:
     ----------
     variants : int
         Tested.
-    common : Exact, optional
-        Common odds ratio over all variants and strata; 1 is expected.
+    odds_ratio, low, high : float, optional
+        Common to all variants and strata; 1 is expected. Mantel-Haenszel with the interval of
+        Robins, Breslow and Greenland where counts allow it, else exact; None without any test.
     inflation : float, optional
         Median chi-square over its expectation, 0.455, as genomic control has it; None with fewer
         than 20 variants whose counts allow the chi-square.
@@ -301,21 +302,22 @@ class SynonymousControl:
     """
 
     variants: int
-    common: Exact | None
+    odds_ratio: float | None
+    low: float | None
+    high: float | None
     inflation: float | None
     counted: int
 
     @property
     def passed(self) -> bool | None:
         """Whether 1 lies in the interval; None where nothing could be tested."""
-        return None if self.common is None else self.common.low <= 1 <= self.common.high
+        return None if self.low is None or self.high is None else self.low <= 1 <= self.high
 
     @property
     def text(self) -> str:
         """What a report says of it."""
-        if self.common is None:
+        if self.odds_ratio is None or self.low is None or self.high is None:
             return "synonymous control: no synonymous variant could be tested"
-        c = self.common
         verdict = (
             "as expected"
             if self.passed
@@ -329,7 +331,8 @@ class SynonymousControl:
         )
         return (
             f"synonymous control: {self.variants} variants, common odds ratio "
-            f"{_odds(c.odds_ratio)} [{_odds(c.low)}, {_odds(c.high)}], {verdict}; {inflation}"
+            f"{_odds(self.odds_ratio)} [{_odds(self.low)}, {_odds(self.high)}], {verdict}; "
+            f"{inflation}"
         )
 
 
@@ -350,9 +353,14 @@ def synonymous_control(
     tested = [a for a in associations if a.pooled is not None]
     tables = [table for a in tested for table in a.tables.values()]
     chi2 = [a.pooled.chi2_uncorrected for a in tested if a.pooled is not None and a.pooled.enough]
+    common: Exact | Pooled | None = mantel_haenszel(tables, confidence) if tables else None
+    if isinstance(common, Pooled) and not common.enough:
+        common = exact(tables, confidence)
     return SynonymousControl(
         variants=len(tested),
-        common=exact(tables, confidence) if tables else None,
+        odds_ratio=None if common is None else common.odds_ratio,
+        low=None if common is None else common.low,
+        high=None if common is None else common.high,
         inflation=float(np.median(chi2)) / _MEDIAN_CHI2 if len(chi2) >= _LEAST_VARIANTS else None,
         counted=len(chi2),
     )

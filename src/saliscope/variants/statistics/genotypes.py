@@ -65,9 +65,9 @@ class Genotypes:
 
         Examples
         --------
-        >>> Genotypes.count([0, 1, 2, -1, float("nan"), 1], [2, 2, 2, 2, 2, 1])  # doctest: +NORMALIZE_WHITESPACE
-        Genotypes(reference=1, heterozygous=1, homozygous=1, missing=2,
-                  hemizygous_reference=0, hemizygous=1)
+        >>> g = Genotypes.count([0, 0, 1, 2, -1, 1], [2, 2, 2, 2, 2, 1])
+        >>> g.reference, g.heterozygous, g.homozygous, g.missing, g.hemizygous
+        (2, 1, 1, 1, 1)
         """
         number = np.asarray(copies, dtype=np.float64)
         sets = np.broadcast_to(np.asarray(ploidy), number.shape)

@@ -30,6 +30,7 @@ __all__ = [
     "mantel_haenszel",
 ]
 
+_SMALLEST = 1e-290
 _RELATIVE = 1 + 1e-7  # of R: tables that differ in probability by less are equally extreme
 _ENOUGH = 5  # Mantel and Fleiss (1980): expected counts this far from both of their limits
 
@@ -152,15 +153,22 @@ def _hypergeometric(table: IntArray, log_odds: float) -> tuple[int, FloatArray]:
     weights = np.ones(high - low + 1)
     weights[mode + 1 :] = np.cumprod(ratio[mode:])
     weights[:mode] = np.cumprod(1 / ratio[:mode][::-1])[::-1]
-    return low, weights / weights.sum()
+    weights /= weights.sum()
+    held = np.flatnonzero(weights > _SMALLEST)
+    return low + int(held[0]), weights[held[0] : held[-1] + 1]
 
 
 def _distribution(tables: IntArray, log_odds: float = 0.0) -> tuple[int, FloatArray]:
-    """Return the lowest total and the probabilities of all totals, at a common odds ratio."""
+    """Return the lowest total and the probabilities from there on, at a common odds ratio.
+
+    Ends that a double cannot hold are cut, or the sums over large cohorts would be mostly zeros.
+    """
     low, total = 0, np.ones(1)
     for table in tables:
         start, probabilities = _hypergeometric(table, log_odds)
-        low, total = low + start, np.convolve(total, probabilities)
+        total = np.convolve(total, probabilities)
+        held = np.flatnonzero(total > _SMALLEST)
+        low, total = low + start + int(held[0]), total[held[0] : held[-1] + 1]
     return low, total / total.sum()
 
 
@@ -204,7 +212,7 @@ def exact(tables: npt.ArrayLike, confidence: float = 0.95) -> Exact | None:
     -----
     Mehta, Patel and Gray (1985), J. Am. Stat. Assoc. 80:969. The distribution is tilted to the
     region of the estimate before it is summed, so that large tables do not underflow there. A p
-    below the smallest double is 0.
+    below 1e-290 is given as 0.
 
     Examples
     --------
@@ -221,7 +229,8 @@ def exact(tables: npt.ArrayLike, confidence: float = 0.95) -> Exact | None:
         return None
     observed = int(counts[:, 0, 0].sum())
     low, null = _distribution(counts)
-    p = float(null[null <= null[observed - low] * _RELATIVE].sum())
+    held = 0 <= observed - low < len(null)
+    p = float(null[null <= null[observed - low] * _RELATIVE].sum()) if held else 0.0
 
     near = _near(counts)
     low, tilted = _distribution(counts, near)
@@ -238,13 +247,16 @@ def exact(tables: npt.ArrayLike, confidence: float = 0.95) -> Exact | None:
         return math.exp(near + _root(function))
 
     tail = (1 - confidence) / 2
+    a, b, c, d = counts.reshape(-1, 4).T
+    above = observed > int(np.maximum(0, a - d).sum())
+    below = observed < int(np.minimum(a + b, a + c).sum())
     ratio, least, most = 0.0, 0.0, math.inf
-    if away[0] < 0:
+    if above:
         ratio = math.inf
         least = odds(lambda u: float(at(u)[away >= 0].sum()) - tail)
-    if away[-1] > 0:
+    if below:
         most = odds(lambda u: tail - float(at(u)[away <= 0].sum()))
-        if away[0] < 0:
+        if above:
             ratio = odds(lambda u: float((at(u) * away).sum()))
     return Exact(min(1.0, p), ratio, least, most)
 

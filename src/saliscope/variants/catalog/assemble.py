@@ -139,14 +139,17 @@ def _add(rows: _Rows, protein: str, numbers: Mapping[str, Numbers], reader: Read
     own = digest(protein.encode()), len(protein)
     spans = reader.windows(protein)
     parts = [numbers[digest(protein[low:high].encode())] for low, high in spans]
-    choice = np.array(central(len(protein), spans) if len(spans) > 1 else [0] * len(protein))
     whole = spans_text(spans)
-    read = np.array([parts[w].likelihoods[i - spans[w][0]] for i, w in enumerate(choice)])
-    rows.add(own, whole, "likelihood", "", total(read))
-    shares = np.bincount(choice, minlength=len(spans)) / len(protein)
-    mean = np.sum([s * p.mean for s, p in zip(shares, parts, strict=True)], axis=0)
-    rows.add(own, whole, "mean", "", mean.astype(np.float32))
-    if len(spans) > 1:
+    if len(spans) == 1:
+        rows.add(own, whole, "likelihood", "", total(parts[0].likelihoods))
+        rows.add(own, whole, "mean", "", parts[0].mean)
+    else:
+        choice = np.array(central(len(protein), spans))
+        read = [parts[w].likelihoods[i - spans[w][0]] for i, w in enumerate(choice)]
+        rows.add(own, whole, "likelihood", "", total(read))
+        shares = np.bincount(choice, minlength=len(spans)) / len(protein)
+        mean = np.sum([s * p.mean for s, p in zip(shares, parts, strict=True)], axis=0)
+        rows.add(own, whole, "mean", "", mean.astype(np.float32))
         for span, part in zip(spans, parts, strict=True):
             rows.add(own, spans_text([span]), "likelihood", "", total(part.likelihoods))
     place = reader.place(protein)

@@ -192,7 +192,7 @@ class _Build:
         s = self.settings
         return (
             f"saliscope {s['saliscope']}, torch {s['torch']}, {s['device']}, "
-            f"threads {s['threads']}, batches of {BATCH}"
+            f"threads {s['threads']}, batches of {BATCH} residues"
         )
 
     def old(self) -> Catalog | None:

@@ -17,9 +17,7 @@ import numpy.typing as npt
 from saliscope.api.inputs import Input
 from saliscope.api.measuring import measure
 from saliscope.core.errors import InputError, RefusedError
-from saliscope.core.sequence_target import Embedding, Likelihood
-from saliscope.core.target import BoundTarget, Target, Together, needs
-from saliscope.core.units import FloatArray
+from saliscope.core.target import BoundTarget, Target
 from saliscope.models.loading import load
 from saliscope.models.protein import ProteinModel
 from saliscope.variants.catalog.storage import arrow, digest, parquet_bytes
@@ -30,11 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BATCH", "REACH", "Batch", "Piece", "Reader", "batches", "pieces_of", "protein_model",
-    "residues_text", "run_batch", "sites", "spans_text", "width_of",
+    "residues_text", "run_batch", "sites", "spans_text", "total", "width_of",
 ]  # fmt: skip
 
-BATCH = 64
-"""Pieces that are run, kept and, after a cut, redone together."""
+BATCH = 32_768
+"""Residues of a batch, which is run, kept and, after a cut, redone as a whole."""
 
 REACH = 8
 """Residues on both sides of a variant site that its window holds."""
@@ -188,31 +186,66 @@ class Batch:
 
 
 def batches(pieces: Sequence[Piece], settings: Mapping[str, Any]) -> list[Batch]:
-    """Cut sorted pieces by a fixed rule."""
-    starts = range(0, len(pieces), BATCH)
-    return [
-        Batch(number, tuple(pieces[start : start + BATCH]), settings)
-        for number, start in enumerate(starts)
-    ]
+    """Cut sorted pieces by a fixed rule: a batch ends once it holds `BATCH` residues."""
+    cut: list[list[Piece]] = []
+    residues = BATCH
+    for piece in pieces:
+        if residues >= BATCH:
+            cut.append([])
+            residues = 0
+        cut[-1].append(piece)
+        residues += len(piece.letters)
+    return [Batch(number, tuple(own), settings) for number, own in enumerate(cut)]
 
 
 @dataclass(frozen=True, eq=False)
-class _EachResidue(Target):
-    """The embedding at residues that depend on the input: one target per residue and dimension."""
+class _Reading(Target):
+    """All that is read off one pass: log-likelihoods, the mean embedding, and single residues.
+
+    As `Together` of `Likelihood(each=True)`, `Embedding()` and the embedding at residues that
+    depend on the input, but without a name for each of thousands of numbers.
+    """
 
     residues: Mapping[str, npt.NDArray[np.int64]]
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
-        """Return one term per residue and dimension."""
-        needs(model, "embedding", "an embedding")
+        """Return the three parts.
+
+        Raises
+        ------
+        InputError
+            The model does not know a letter.
+        """
+        if sample.context["unknown"]:
+            msg = f"{sample.text[:12]}...: holds letters that {model.name} does not know"
+            raise InputError(msg)
         width: int = sample.context["width"]
-        places = sample.units.kept[self.residues[sample.text]]
-        count = len(places) * width
+        kept = sample.units.kept
+        places = kept[self.residues[sample.text]]
+        parts = (
+            _part("log_prob", "tokens", kept, sample.context["ids"][kept]),
+            _part("raw", "embedding", np.zeros(width, dtype=np.int64), np.arange(width)),
+            _part(
+                "raw", "hidden", np.repeat(places, width), np.tile(np.arange(width), len(places))
+            ),
+        )
+        none = np.zeros(0, dtype=np.int64)
         return BoundTarget(
-            ("",) * count, "raw", "hidden", np.arange(count), np.repeat(places, width),
-            np.tile(np.arange(width), len(places)), np.ones(count),
-            view=np.zeros(count, dtype=np.int64), key=("each residue", places.tobytes(), width),
+            ("",) * sum(part.count for part in parts), "raw", "several",
+            none, none, none, np.zeros(0), parts=parts,
+            key=("catalog", sample.key, places.tobytes()),
         )  # fmt: skip
+
+
+def _part(
+    scale: str, head: str, position: npt.NDArray[np.int64], index: npt.NDArray[np.int64]
+) -> BoundTarget:
+    """Return a target of one number per term."""
+    count = len(position)
+    return BoundTarget(
+        ("",) * count, scale, head, np.arange(count), position, index, np.ones(count),
+        view=np.zeros(count, dtype=np.int64),
+    )  # fmt: skip
 
 
 def run_batch(model: ProteinModel, batch: Batch, budget: int | None) -> bytes:
@@ -228,16 +261,12 @@ def run_batch(model: ProteinModel, batch: Batch, budget: int | None) -> bytes:
         for piece in batch.pieces
     }
     inputs = [Input(piece.name, piece.letters) for piece in batch.pieces]
-    target = Together((Likelihood(each=True), Embedding(), _EachResidue(read)))
-    measured = measure(model, inputs, target, steady=True, budget=budget)
+    measured = measure(model, inputs, _Reading(read), steady=True, budget=budget)
     width = width_of(model)
     columns: dict[str, list[Any]] = {"likelihoods": [], "mean": [], "means": []}
     for piece, one in zip(batch.pieces, measured, strict=True):
         residues = read[piece.letters]
-        size = len(one.values) - width * (1 + len(residues))
-        if size != len(piece.letters):
-            msg = f"{piece.letters[:12]}...: holds letters that {model.name} does not know"
-            raise InputError(msg)
+        size = len(piece.letters)
         if not np.isfinite(one.values).all():
             msg = f"{piece.letters[:12]}...: {model.name} gives numbers that are not finite"
             raise InputError(msg)
@@ -267,6 +296,6 @@ def _means(
     return np.concatenate(rows).astype(np.float32) if rows else np.zeros(0, dtype=np.float32)
 
 
-def total(likelihoods: FloatArray) -> float:
+def total(likelihoods: Iterable[float]) -> float:
     """Return the exact sum, rounded once: the same however the numbers are ordered."""
     return math.fsum(likelihoods)

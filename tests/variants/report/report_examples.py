@@ -45,8 +45,8 @@ def y240c(copy: int, partners: tuple[str, ...], last_out: float) -> Effect:
         status="assessed", last_out=last_out, first_in=-0.88, standing=STANDING,
         observed=Standing(None, 0.35, 0.12, 0.65, 14, -0.7, 0.4),
         backgrounds=(
-            BackgroundShift("reference", -0.88, ALONE, not own, 0.97 if own else 1.0, 1.43 if own else 1.0),
-            BackgroundShift("with p.Ala154Thr", -1.26, WITH, own, 1.0 if own else 0.97, 1.0 if own else 0.7),
+            BackgroundShift("reference", -0.88, ALONE, not own, *((0.97, 1.43) if own else (1, 1))),
+            BackgroundShift("with p.Ala154Thr", -1.26, WITH, own, *((1, 1) if own else (0.9, 0.7))),
         ),
         source="carriers observed",
         spread="194 haplotypes, 2 backgrounds: -0.88 reference (131), -1.26 with p.Ala154Thr (63)",

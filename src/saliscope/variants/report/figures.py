@@ -71,10 +71,9 @@ def background_plot(interpretation: Interpretation, effect: Effect) -> Figure:
     groups = list(dict.fromkeys(g for b in found for g in b.counts))
     few = len(found) <= LISTED
     lanes = len(found) if few else 1
-    row = max(0.3, 0.23 * lanes + 0.06)
-    height = 0.92 + row * len(groups) + 0.55
-    if few:
-        height += 0.2 * lanes
+    row = max(0.3, 0.21 * lanes + 0.06)
+    lines = 1 + (lanes if few and lanes > 1 else 0)
+    height = 0.36 + 0.19 * lines + 0.14 + row * len(groups) + 0.52
     figure = new_figure(WIDTH, height)
     left, right, bottom = 1.0, 0.25, 0.52
     axes = figure.add_axes(
@@ -89,11 +88,12 @@ def background_plot(interpretation: Interpretation, effect: Effect) -> Figure:
             if not count:
                 continue
             axes.scatter(
-                background.shift, i + offset, s=_area(count, most), color=PLAIN,
-                alpha=0.85 if few else 0.45, linewidth=0, zorder=3, clip_on=False,
+                background.shift, i + offset, s=_area(count, most), facecolor=PLAIN,
+                alpha=0.85 if few else 0.45, linewidth=0.8, edgecolor=PLAIN, zorder=3,
+                clip_on=False,
             )  # fmt: skip
             if few:
-                axes.annotate(f"{count:,}", (background.shift, i + offset), xytext=(9, 0),
+                axes.annotate(f"{count:,}", (background.shift, i + offset), xytext=(11, 0),
                               textcoords="offset points", va="center", fontsize=7.5)  # fmt: skip
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_yticks(range(len(groups)), [clip(g, 12) for g in groups])
@@ -111,7 +111,7 @@ def background_plot(interpretation: Interpretation, effect: Effect) -> Figure:
 
 def _area(count: int, most: int) -> float:
     """Return the area of a dot in square points: in proportion to the haplotypes."""
-    return 150.0 * count / most
+    return 220.0 * count / most
 
 
 def _background_head(
@@ -126,7 +126,7 @@ def _background_head(
         Line2D([], [], color=color, linewidth=1.6,
                label=minus(f"{clip(interpretation.sample, 24)}, haplotype {effect.copy}: "
                            f"{signed(effect.last_out)}")),
-        *(Line2D([], [], linestyle="none", marker="o", color=PLAIN, markeredgewidth=0,
+        *(Line2D([], [], linestyle="none", marker="o", color=PLAIN, markeredgewidth=0.8,
                  markersize=_area(n, most) ** 0.5, label=f"{n:,}") for n in sizes),
     ]  # fmt: skip
     legend = figure.legend(
@@ -185,7 +185,8 @@ def _null(axes: Axes, interpretation: Interpretation, pair: Pair) -> None:
         axes.set_yticks([])
         room = abs(value) or 1.0
         axes.set_xlim(-2 * room, 2 * room)
-        axes.text(0.5, 0.5, "too few pairs match: no comparison", transform=axes.transAxes,
+        x = 0.7 if value < 0 else 0.3
+        axes.text(x, 0.5, "too few pairs match:\nno comparison", transform=axes.transAxes,
                   ha="center", va="center", color=MUTED)  # fmt: skip
     else:
         null = np.array(pair.null)
@@ -227,7 +228,8 @@ def _diamond(axes: Axes, interpretation: Interpretation, pair: Pair) -> None:
     axes.set_xlim(-0.45, 3.05)
     axes.set_xticks([0, 1, 2], ["reference", "one change", "both"])
     axes.set_ylabel(shift_label(interpretation))
-    axes.set_title("on the reference", fontsize=9, pad=18)
+    names = f"{clip(pair.first, 14)} and {clip(pair.second, 14)}, on the reference"
+    axes.set_title(names, fontsize=9, pad=18)
     upper_first = first >= second
     for (x, y), name, up in (
         (points["v1"], pair.first, upper_first), (points["v2"], pair.second, not upper_first)

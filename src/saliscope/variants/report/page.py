@@ -16,18 +16,17 @@ from saliscope.show.report import source
 from saliscope.show.style import visible
 from saliscope.variants.effects.record import Interpretation
 from saliscope.variants.report.content import (
-    Assays,
-    Picture,
-    Stars,
     copies_table,
     first_page,
     overview,
+    pair_pictures,
     pairs_table,
     phasings,
     provenance,
-    variant_page,
 )
-from saliscope.variants.report.tracks import Feature, lollipops
+from saliscope.variants.report.parts import Assays, Picture, Stars
+from saliscope.variants.report.tracks import WINDOW, Feature, lollipops
+from saliscope.variants.report.variant import variant_page
 from saliscope.variants.report.wording import (
     ACMG,
     BLIND,
@@ -107,7 +106,8 @@ def report_html(
             f"Changes of {one.gene} in {one.sample} along {one.protein_length} residues: last-out "
             "filled, first-in open, over the range of 90 % of all missense changes",
         ),
-        "Where the changes stand along the protein, one panel for each haplotype",
+        "Where the changes stand along the protein, one panel for each haplotype; gray: where 90 % "
+        f"of all single-nucleotide missense changes lie, over {WINDOW} residues",
     )
     lists = [
         ("Population", one.population),
@@ -122,7 +122,8 @@ def report_html(
         scored=[p for p in pages if p.status != "not assessed"],
         silent=[p for p in pages if p.status == "not assessed"],
         copies=copies_table(one, stars), phasings=phasings(one) if one.configurations else None,
-        pairs=pairs_table(one), clustering=minus(one.clustering), blind=BLIND, acmg=ACMG,
+        pairs=pairs_table(one), pair_pictures=pair_pictures(one),
+        clustering=minus(one.clustering), blind=BLIND, acmg=ACMG,
         lists=[(name, [minus(item) for item in items]) for name, items in lists if items],
         primary=PRIMARY_SET, read=how_to_read(one), limits=limits(one), provenance=provenance(one),
     )  # fmt: skip

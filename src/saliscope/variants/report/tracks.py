@@ -27,7 +27,8 @@ WINDOW = 15
 LEAST_IN_WINDOW = 20
 MOST_NAMED = 12
 # Inches.
-WIDTH, LEFT, RIGHT, PANEL, HEAD, TIER, FOOT, LANE = 8.6, 0.75, 0.15, 1.45, 0.72, 0.17, 0.5, 0.24
+WIDTH, LEFT, RIGHT, PANEL, HEAD, TIER, FOOT, LANE = 8.6, 0.78, 0.15, 1.25, 0.42, 0.17, 0.5, 0.24
+GAP, LETTER = 0.16, 0.066
 
 
 def shift_label(interpretation: Interpretation) -> str:
@@ -129,14 +130,14 @@ def lollipops(
     across = WIDTH - LEFT - RIGHT
     names = {c: _names(interpretation, c, across, length) for c in chosen}
     rooms = {c: TIER * (1 + max((n.tier for n in names[c]), default=-1)) + 0.3 for c in chosen}
-    height = HEAD + sum(PANEL + rooms[c] for c in chosen) + LANE * len(lanes) + FOOT
+    height = HEAD + sum(GAP + PANEL + rooms[c] for c in chosen) + LANE * len(lanes) + FOOT
     height += 0.1 if lanes else 0.0
     figure = new_figure(WIDTH, height)
     band = rolling_band(interpretation.by_position, length)
     ends = _ends(interpretation, band)
     y = HEAD
     for copy in chosen:
-        y += rooms[copy]
+        y += GAP + rooms[copy]
         box = (LEFT / WIDTH, 1 - (y + PANEL) / height, across / WIDTH, PANEL / height)
         axes = figure.add_axes(box)
         _panel(axes, interpretation, copy, band, ends, names[copy])
@@ -148,6 +149,10 @@ def lollipops(
     axes = figure.axes[-1]
     if lanes:
         y += 0.1
+        for row, kind in ((0, "domains"), (len(_lanes(features[: len(domains)])), "structure")):
+            if domains if kind == "domains" else structure:
+                figure.text((LEFT - 0.08) / WIDTH, 1 - (y + LANE * (row + 0.5)) / height, kind,
+                            fontsize=7.5, ha="right", va="center", color=MUTED)  # fmt: skip
         box = (LEFT / WIDTH, 1 - (y + LANE * len(lanes)) / height, across / WIDTH,
                LANE * len(lanes) / height)  # fmt: skip
         axes = figure.add_axes(box)
@@ -280,10 +285,25 @@ def _features(axes: Axes, lanes: Sequence[Sequence[Feature]], length: int, acros
                 alpha=0.75 if helix else 0.25, linewidth=0.7, edgecolor=MUTED,
                 hatch="////" if helix else None,
             ))  # fmt: skip
-            letters = int((end - start + 1) / (length + 1) * across / 0.075)
-            if not helix and letters >= 3:
-                axes.text((start + end) / 2, row + 0.52, clip(name, letters), fontsize=7.5,
-                          ha="center", va="center", color=INK)  # fmt: skip
+            if not helix:
+                _feature_name(axes, lane, (start, end, name), row, (length + 1) / across)
+
+
+def _feature_name(
+    axes: Axes, lane: Sequence[Feature], feature: Feature, row: int, inch: float
+) -> None:
+    """Write a name into its box; else behind it, where there is room; else cut to the box."""
+    start, end, name = feature
+    wide = (LETTER * len(clip(name, 40)) + 0.08) * inch
+    following = min((s for s, _, _ in lane if s > end), default=axes.get_xlim()[1])
+    inside = wide <= end - start + 1
+    behind = not inside and wide + 1 <= following - end
+    letters = 40 if inside or behind else int((end - start + 1) / inch / LETTER)
+    if letters < 3:
+        return
+    x = end + 1.0 + 0.04 * inch if behind else (start + end) / 2
+    axes.text(x, row + 0.52, clip(name, letters), fontsize=7.5, va="center",
+              ha="left" if behind else "center", color=INK)  # fmt: skip
 
 
 def _legend(figure: Figure, interpretation: Interpretation) -> None:
@@ -302,7 +322,7 @@ def _legend(figure: Figure, interpretation: Interpretation) -> None:
     if any(e.status == "not assessed" for e in effects):
         items.append(head("|", INK, INK, "not assessed", 9))
     if interpretation.by_position:
-        label = f"90 % of all missense changes (first-in, over {WINDOW} residues)"
+        label = "90 % of all missense changes (first-in)"
         items.append(Patch(facecolor=BAND, alpha=0.3, label=label))
     figure.legend(handles=items, loc="upper left", bbox_to_anchor=(LEFT / WIDTH - 0.01, 1),
                   ncols=3, borderaxespad=0.3, handletextpad=0.4, columnspacing=1.4)  # fmt: skip

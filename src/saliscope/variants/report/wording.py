@@ -33,8 +33,8 @@ DEMONSTRATION = (
 BLIND = "splicing, regulation, dosage (how much protein is made), synonymous changes"
 PRIMARY_SET = (
     "The quantile compares first-in with first-in: this change and every single-nucleotide "
-    "missense change of the transcript, each alone on the reference. It holds no population "
-    "information."
+    "missense change of the transcript, each alone on the reference, without population "
+    "information. Sigma is a unit of display, the quantile with its interval is the statement."
 )
 
 PHASES = {

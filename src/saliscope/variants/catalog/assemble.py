@@ -123,12 +123,24 @@ def proteins_table(
     home = digest(reader.reference.encode())
     if old is not None:
         table = pa.concat_tables([_without_means(old, home), table])
-    return _with_reference(table, home, len(reader.reference), width).sort_by(
-        [
-            (name, "ascending")
-            for name in ("protein", "readout", "window", "residues", "model", "revision", "dtype")
-        ]
+    keys = ("protein", "readout", "window", "residues", "model", "revision", "dtype")
+    whole = _with_reference(table, home, len(reader.reference), width)
+    return _even(whole.sort_by([(key, "ascending") for key in keys]), width)
+
+
+def _even(table: Any, width: int) -> Any:
+    """Return the table with nothing but zeros under vectors that are not there.
+
+    What lies there depends on how a table came about, and shows in how pages are cut.
+    """
+    pa = arrow()
+    vectors = table.column("vector").combine_chunks()
+    flat = np.zeros((len(vectors), width), dtype=np.float32)
+    flat[vectors.is_valid().to_numpy(zero_copy_only=False)] = (
+        vectors.flatten().to_numpy().reshape(-1, width)
     )
+    made = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), width, mask=vectors.is_null())
+    return table.set_column(table.schema.get_field_index("vector"), "vector", made)
 
 
 def _add(rows: _Rows, protein: str, numbers: Mapping[str, Numbers], reader: Reader) -> None:

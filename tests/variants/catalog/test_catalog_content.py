@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -292,8 +295,8 @@ def test_other_models_are_refused(tmp_path):
 def test_the_queries_of_the_documentation_run(catalog):
     page = (Path(__file__).parents[3] / "docs" / "catalog.md").read_text()
     found = [
-        *re.findall(r"```sql\n(.*?)```", page, re.S),
-        *re.findall(r'"""\n(.*?)"""', page, re.S),
+        *re.findall(r"```sql\n(.*?)```", page, re.DOTALL),
+        *re.findall(r'"""\n(.*?)"""', page, re.DOTALL),
     ]
     assert len(found) == 2
     for sql in found:

@@ -133,11 +133,13 @@ def test_a_frameshift_says_what_is_lost_and_has_no_sigma(unphased: str) -> None:
     assert "PLQRCWPSTQVNLHKERTAGVM (22)" in text
     assert "sigma" not in text
     assert "not seen in the panel among 5,008 chromosomes" in text.casefold()
+    assert "people carrying it\n0\n0\n0\n0\n0\n0" in text
 
 
 def test_an_unphased_person_gets_all_phasings_and_extremes(unphased: str) -> None:
     text = page_text(unphased)
-    assert "which changes share a copy is not known; every phasing was considered" in text
+    assert "which changes share a copy is not known." in text
+    assert "3 phasings were considered; this page reads the first (weight 50 %)" in text
     assert "last-out over all phasings\n−1.26 to −0.88\nextremes of 3 phasings" in text
     assert "p.Ala80Pro / p.[Arg97ProfsTer23;Tyr240Cys]\n25 %\n–" in text
     assert "Not called, taken as the genome's base: c.474, c.719 (one copy)." in text

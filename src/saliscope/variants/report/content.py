@@ -56,6 +56,7 @@ def first_page(
         f"{one.sample}; {one.gene}, transcript {one.transcript}, {build}, protein of "
         f"{one.protein_length:,} residues.",
         f"{capital(PHASES.get(one.phase, one.phase))}.",
+        *_phasing(one),
         *copies,
         *(missing if one.missing else []),
     ]
@@ -79,6 +80,16 @@ def first_page(
         ("Compared with whom", list(_compared(one))),
         ("What this is not", cannot),
     ]
+
+
+def _phasing(interpretation: Interpretation) -> Iterator[str]:
+    considered = interpretation.configurations
+    if len(considered) > 1:
+        weight = 100 * float(considered[0].get("weight", 1.0))
+        yield (
+            f"{len(considered):,} phasings were considered; this page reads the first (weight "
+            f"{weight:.3g} %) and gives the extremes over all."
+        )
 
 
 def _named(copy: Copy, stars: Stars | None) -> str:

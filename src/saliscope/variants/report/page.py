@@ -24,7 +24,7 @@ from saliscope.variants.report.content import (
     phasings,
     provenance,
 )
-from saliscope.variants.report.parts import Assays, Picture, Stars
+from saliscope.variants.report.parts import Assays, Picture, Stars, capital
 from saliscope.variants.report.tracks import WINDOW, Feature, lollipops
 from saliscope.variants.report.variant import variant_page
 from saliscope.variants.report.wording import (
@@ -123,7 +123,7 @@ def report_html(
         silent=[p for p in pages if p.status == "not assessed"],
         copies=copies_table(one, stars), phasings=phasings(one) if one.configurations else None,
         pairs=pairs_table(one), pair_pictures=pair_pictures(one),
-        clustering=minus(one.clustering), blind=BLIND, acmg=ACMG,
+        clustering=capital(minus(one.clustering)), blind=BLIND, acmg=ACMG,
         lists=[(name, [minus(item) for item in items]) for name, items in lists if items],
         primary=PRIMARY_SET, read=how_to_read(one), limits=limits(one), provenance=provenance(one),
     )  # fmt: skip

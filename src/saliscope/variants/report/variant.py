@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from saliscope.show.files import inline_svg
@@ -66,6 +66,7 @@ def variant_page(
         names=f"{effect.coding}, {effect.kind.replace('_', ' ')}; {one.transcript}{build}",
         status=effect.status, reading=_reading(effect),
         said=list(_said(one, effect, assays)),
+        background=_background(effect) if effect.backgrounds or effect.carriers else None,
         residues=list(_residues(effect)) if effect.status == "length changes" else [],
     )  # fmt: skip
     if effect.last_out is None:
@@ -74,7 +75,6 @@ def variant_page(
     spread = minus(capital(effect.spread))
     return replace(
         page, numbers=list(_numbers(one, effect)), source=_source(effect),
-        background=_background(effect) if effect.backgrounds or effect.carriers else None,
         spread=one_background(occurring[0]) if len(occurring) == 1 else spread,
         picture=_background_picture(one, effect, len(occurring)) if occurring else None,
     )  # fmt: skip
@@ -135,38 +135,36 @@ def _numbers(interpretation: Interpretation, effect: Effect) -> Iterator[tuple[s
 
 def _background(effect: Effect) -> Table:
     """Return the table of backgrounds by group, and of the people who carry the change."""
-    groups = list(dict.fromkeys([g for b in effect.backgrounds for g in b.counts]
-                                or list(effect.carriers)))  # fmt: skip
+    given = [effect.carriers, *(b.counts for b in effect.backgrounds)]
+    groups = list(dict.fromkeys(group for counts in reversed(given) for group in counts))
     vectors = any(b.cosine is not None for b in effect.backgrounds)
-    head = ["Background", "Shift", *groups, "all", *(["Cosine", "Length ratio"] if vectors else [])]
-    rows = []
+    scored = bool(effect.backgrounds)
+    rows: list[tuple[list[str], str]] = []
+
+    def add(name: str, shift: str, counts: Mapping[str, int], like: list[str], mark: str) -> None:
+        numbers = [*(f"{counts.get(g, 0):,}" for g in groups), f"{sum(counts.values()):,}"]
+        cells = [name, *([shift] if scored else []), *numbers, *(like if vectors else [])]
+        rows.append((cells, mark))
+
     # This copy's own background is listed however rare it is.
     listed = [b for i, b in enumerate(effect.backgrounds) if i < LISTED or b.own]
     for b in listed:
-        cells = [b.label + (" (this copy's own)" if b.own else ""), shift_text(b.shift),
-                 *(f"{b.counts.get(g, 0):,}" for g in groups), f"{b.total:,}"]  # fmt: skip
-        cells += [_three(b.cosine), _three(b.ratio)] if vectors else []
-        rows.append((cells, "own" if b.own else ""))
+        name = f"{b.label} (this copy's own)" if b.own else b.label
+        like = [_three(b.cosine), _three(b.ratio)]
+        add(name, shift_text(b.shift), b.counts, like, "own" if b.own else "")
     rest = [b for b in effect.backgrounds if b not in listed]
     if rest:
-        low, high = min(b.shift for b in rest), max(b.shift for b in rest)
-        counts = [sum(b.counts.get(g, 0) for b in rest) for g in groups]
-        cells = [f"{len(rest)} further", f"{shift_text(low)} to {shift_text(high)}",
-                 *(f"{n:,}" for n in counts), f"{sum(counts):,}"]  # fmt: skip
-        rows.append((cells + (["", ""] if vectors else []), ""))
-    for name, counted in (
-        ("people carrying it", effect.carriers),
-        ("of people called", effect.called),
-    ):
-        if counted:
-            cells = [
-                name,
-                "",
-                *(f"{counted.get(g, 0):,}" for g in groups),
-                f"{sum(counted.values()):,}",
-            ]
-            rows.append((cells + (["", ""] if vectors else []), "sum"))
-    return Table("Backgrounds (haplotypes by group)", head, rows)
+        low, high = (shift_text(end(b.shift for b in rest)) for end in (min, max))
+        counts = {g: sum(b.counts.get(g, 0) for b in rest) for g in groups}
+        add(f"{len(rest)} further", f"{low} to {high}", counts, ["", ""], "")
+    counted = {"people carrying it": effect.carriers, "of people called": effect.called}
+    for name, people in counted.items():
+        if people:
+            add(name, "", people, ["", ""], "sum")
+    first = ["Background", "Shift"] if scored else ["People"]
+    last = ["Cosine", "Length ratio"] if vectors else []
+    caption = "Backgrounds (haplotypes by group)" if scored else "People of the panel by group"
+    return Table(caption, [*first, *groups, "all", *last], rows)
 
 
 def _three(value: float | None) -> str:

@@ -42,8 +42,8 @@ PHASES = {
     "homozygous": "homozygous: both copies are the same, and phase is known",
     "hemizygous": "hemizygous: there is one copy",
     "phase sets": "phased in sets: within a set it is known which changes share a copy, between "
-    "sets it is not; every phasing was considered",
-    "unphased": "unphased: which changes share a copy is not known; every phasing was considered",
+    "sets it is not",
+    "unphased": "unphased: which changes share a copy is not known",
 }
 
 SOURCES = {

@@ -180,6 +180,7 @@ class _Run:
         self.calls += 1
         if total > 1 and self.known.dependence is None:
             self.known.dependence = self._dependence(pieces[0], readers[0], passes[0])
+            remembered(self.model.identity).dependence = self.known.dependence
         for (task, rows, fresh), keys, reader, got in zip(
             back, remember, readers, passes, strict=True
         ):

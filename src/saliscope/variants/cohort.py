@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from saliscope.core.errors import InputError, OptionError, nearest
-from saliscope.variants.calls.record import ABSENT, Calls
+from saliscope.variants.calls.genotypes import ABSENT
+from saliscope.variants.calls.record import Calls
 from saliscope.variants.coding.haplotype import Change, haplotype
 from saliscope.variants.statistics.cohort import (
     Association,

@@ -139,6 +139,11 @@ def test_the_planted_pair_is_unusual_and_named(
     ]
     assert pair.on_reference == pytest.approx(scores[0] - scores[1] - scores[2] + scores[3])
     assert pair.on_own == pytest.approx(pair.on_reference, abs=1e-6)
+    alone = {
+        haplotype(transcript, [e]).changes[0].short: score - scores[3]
+        for e, score in zip(edits[:2], scores[1:3], strict=True)
+    }
+    assert pair.firsts == pytest.approx((alone[pair.first], alone[pair.second]), abs=1e-6)
     assert pair.q is not None
     assert pair.q < 0.05
     partner = haplotype(transcript, edits[1:2]).changes[0]

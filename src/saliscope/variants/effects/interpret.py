@@ -345,7 +345,10 @@ class _Maker:
             self.scorer.shift(h.protein, self.base.protein)
             for h in (copy, less_other, less_one, neither)
         ]
-        first, second = result.firsts
+        first, second = (
+            self.scorer.shift(haplotype(copy.transcript, c.edits).protein, self.base.protein)
+            for c in (one, other)
+        )
         return Pair(
             number, one.short, other.short, result.test.interaction,
             float(second_difference(*scores)), first + second, result.together, (first, second),

@@ -38,7 +38,7 @@ class PairResult:
     null : numpy.ndarray, shape (matches,)
         Second differences of the pairs that match it.
     firsts : tuple of float
-        First-in shifts.
+        First-in shifts, of the pair as it was first given.
     together : float
         Shift of both.
     """

@@ -62,10 +62,8 @@ def test_a_first_operation_in_place_changes_no_number() -> None:
 
 def test_a_model_that_returns_its_input_is_read_before_the_rows_change() -> None:
     x = torch.arange(1.0, 21.0, dtype=torch.float64)[None]
-    a = saliscope.explain(
-        nn.Identity(), x, method="occlusion", window=1, target=saliscope.Call(lambda out: out[:, 3]),
-        budget=1,
-    )  # fmt: skip
+    fourth = saliscope.Call(lambda out: out[:, 3])
+    a = saliscope.explain(nn.Identity(), x, method="occlusion", window=1, target=fourth, budget=1)
     expected = np.zeros(20)
     expected[3] = 4.0
     np.testing.assert_array_equal(a.to_numpy()[0], expected)

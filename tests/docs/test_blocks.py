@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ def test_the_blocks_of_a_page_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for sample in (ROOT / "src" / "saliscope" / "samples" / "tpmt").iterdir():
+        shutil.copy(sample, tmp_path)
     names: dict[str, object] = {"__name__": "page"}
     for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
         exec(compile(block, page.name, "exec"), names)  # the page is ours

@@ -104,7 +104,7 @@ def main() -> None:
     sentiment = on_model("zoo:sentiment", list(TEXTS), "positive", 256)
     compare("zoo:sentiment", sentiment)
     try:
-        from benchmarks.rows import minilm
+        from benchmarks.paths import minilm
     except ImportError:
         return
     adapter = minilm()

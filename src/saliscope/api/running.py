@@ -80,6 +80,7 @@ def _run(
     keep: Callable[[Input, Attribution], None] | None,
 ) -> None:  # fmt: skip
     """Drive the engine and give every case its result."""
+    about = wanted.model.describe()
     pairs = [(case, sample) for case in cases for sample in case.samples]
     predicted = _predict(wanted, [sample for _, sample in pairs], steady=steady)
     jobs: list[Job] = []
@@ -105,7 +106,7 @@ def _run(
             if failed:
                 case.result = failed[0]
                 continue
-            made = assemble(wanted, case.outcomes, case.predictions, findings)
+            made = assemble(wanted, case.outcomes, case.predictions, findings, about)
             case.result = made
             if keep is not None:
                 keep(case.named, made)

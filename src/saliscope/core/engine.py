@@ -30,6 +30,7 @@ __all__ = ["Job", "Outcome", "Progress", "drive"]
 _MEMORY = 500_000  # numbers remembered for deduplication
 _ACTIVE = 256  # questions under way at once
 _DEPENDENT = 0.01  # relative change that rounding in half precision does not reach
+_NEAR = 32  # units of padding that cost less than a pass of its own does
 _QUEUE = 64  # rows that are kept waiting, so that batches can be filled and sorted
 
 _Rows = npt.NDArray[np.int64]
@@ -70,13 +71,15 @@ class _Run:
         first = waiting[0]
         room = self.sizer(first).rows(self.budget, first.job.sample.length)
         kind = self._kind(first)
+        length = first.job.sample.length
+        shortest = min(0.75 * length, length - _NEAR)
         chosen: _Chosen = []
         for task in waiting:
             if room <= 0:
                 break
             if self._kind(task) != kind:
                 continue
-            if task.job.sample.length < 0.75 * first.job.sample.length:
+            if task.job.sample.length < shortest:
                 continue  # padding would cost more than a batch of its own
             taken, task.waiting = task.waiting[:room], task.waiting[room:]
             room -= len(taken)

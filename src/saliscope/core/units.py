@@ -195,7 +195,7 @@ class Units:
     @property
     def size(self) -> int:
         """Number of units, specials included."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @cached_property
     def kept(self) -> npt.NDArray[np.int64]:

@@ -183,10 +183,13 @@ class TokenModel(TorchModel):
         if moved.fill is None:
             return covered
         grouping = moved.grouping
-        if grouping.boxes is not None:
-            assert moved.removed is not None
-            if moved.removed[row] >= 0:
-                covered[grouping.boxes[moved.removed[row]]] = True
+        if moved.removed is not None:
+            group = moved.removed[row]
+            if group < 0:
+                return covered
+            if grouping.boxes is None:
+                return np.asarray(grouping.labels == group)
+            covered[grouping.boxes[group]] = True
             return covered
         assert grouping.labels is not None
         weights = np.append(moved.row(row), 1.0)

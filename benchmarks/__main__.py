@@ -32,7 +32,8 @@ INTRODUCTION = """# Benchmarks
 torch {torch}; the ratio of two sides is taken within each round. A time ratio above 1 is slower
 than Saliscope. Bare passes are the forward and backward passes alone, at the best of several batch
 sizes. Memory is the peak of a fresh process in which everything is imported and the model loaded.
-The true error of gradients, masking and occlusion is the distance from what the peer gives.
+The true error of gradients, masking and occlusion is the distance from what the peer gives
+(masking: in double precision).
 Attention is measured by `python benchmarks/attention_received.py`, each side in its own process.
 """
 

@@ -53,10 +53,18 @@ def masking() -> Case:
         found = peer.attribute(ids, tokenizer.mask_token_id, perturbations_per_eval=batch)
         return found[0, kept].numpy()
 
+    def truth() -> Any:
+        """Return the peer's map in double precision: its values are small differences of scores."""
+        module.double()
+        try:
+            return captum(16)
+        finally:
+            module.float()
+
     bare = _forwards(read, ids, len(kept) + 1)
     return Case(
         {OURS: ours, DEFAULT: partial(captum, 1), MANY: partial(captum, 16), FLOOR: bare},
-        (overhead(DEFAULT, 10), near_floor()), partial(captum, 1), lambda: len(kept) + 1,
+        (overhead(DEFAULT, 10), near_floor()), truth, lambda: len(kept) + 1,
         warm=lambda: read(ids), overhead=True,
     )  # fmt: skip
 

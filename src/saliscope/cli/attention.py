@@ -8,9 +8,9 @@ from typing import Any
 
 from saliscope.api.attending import attention
 from saliscope.attention.map import AttentionMap
-from saliscope.cli.common import Folder, read_bytes, read_inputs, read_numbers, titled, warn
-from saliscope.cli.summary import heading, summarize
-from saliscope.cli.writing import Written, write_failures, write_report
+from saliscope.cli.common import Folder, read_bytes, read_inputs, read_numbers, titled
+from saliscope.cli.summary import finish
+from saliscope.cli.writing import Written
 from saliscope.core.errors import SaliscopeError
 from saliscope.models.loading import load
 
@@ -39,10 +39,4 @@ def run(
         written = Written(folder.path / "attention.csv", titled(source))
         written.add(results())
         title = f"attention in {Path(titled(source)).name} by {adapter.name}"
-        title = heading(title, written, len(inputs))
-        write_report(folder.path / "report.html", written.shown, title)
-        write_failures(folder.path, written.failures)
-        summarize(folder.path, written, len(inputs), quiet=quiet)
-    if written.failures:
-        warn(written.loss(len(inputs), folder.path / "failures.csv"))
-        raise SystemExit(2)
+        finish(folder.path, written, title, len(inputs), quiet=quiet)

@@ -10,10 +10,9 @@ from saliscope.api.explaining import explain_each
 from saliscope.api.planning import plan
 from saliscope.api.running import Result
 from saliscope.api.store import Store
-from saliscope.cli.common import Folder, read_bytes, read_flags, read_inputs, titled, warn
-from saliscope.cli.summary import heading, summarize
-from saliscope.cli.writing import Written, write_failures, write_report
-from saliscope.core.errors import ToleranceError
+from saliscope.cli.common import Folder, read_bytes, read_flags, read_inputs, titled
+from saliscope.cli.summary import finish
+from saliscope.cli.writing import Written
 from saliscope.core.registry import get_method
 from saliscope.models.loading import load
 
@@ -55,11 +54,4 @@ def run(
         written = Written(folder.path / "attributions.csv", titled(source))
         written.add(results())
         title = f"{Path(titled(source)).name} by {adapter.name}"
-        title = heading(title, written, len(inputs))
-        write_report(folder.path / "report.html", written.shown, title)
-        write_failures(folder.path, written.failures)
-        summarize(folder.path, written, len(inputs), quiet=quiet)
-    if written.failures:
-        warn(written.loss(len(inputs), folder.path / "failures.csv"))
-        only_strict = all(isinstance(f.error, ToleranceError) for f in written.failures)
-        raise SystemExit(1 if only_strict else 2)
+        finish(folder.path, written, title, len(inputs), quiet=quiet)

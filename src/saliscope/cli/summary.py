@@ -1,18 +1,37 @@
-"""What a command tells on the screen when it is done."""
+"""What a command leaves and tells when it is done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from saliscope.cli.common import say
-from saliscope.cli.writing import REPORTED, Written
+from saliscope.cli.common import say, warn
+from saliscope.cli.writing import REPORTED, Written, write_failures, write_report
 from saliscope.core.attribution import Attribution
+from saliscope.core.errors import ToleranceError
 from saliscope.core.record import Record
 
-__all__ = ["brief", "doubts", "heading", "summarize"]
+__all__ = ["brief", "doubts", "finish", "heading", "summarize"]
 
 _LINES = 6
+
+
+def finish(folder: Path, written: Written, title: str, inputs: int, *, quiet: bool) -> None:
+    """Write the report and the table of failures beside the results, and tell what was found.
+
+    Raises
+    ------
+    SystemExit
+        Where records failed: 1 if only a tolerance was missed, else 2.
+    """
+    title = heading(title, written, inputs)
+    write_report(folder / "report.html", written.shown, title)
+    write_failures(folder, written.failures)
+    summarize(folder, written, inputs, quiet=quiet)
+    if written.failures:
+        warn(written.loss(inputs, folder / "failures.csv"))
+        only_strict = all(isinstance(f.error, ToleranceError) for f in written.failures)
+        raise SystemExit(1 if only_strict else 2)
 
 
 def heading(title: str, written: Written, inputs: int) -> str:

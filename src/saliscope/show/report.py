@@ -12,7 +12,7 @@ from saliscope.show.canvas import palette
 from saliscope.show.reading import method_of
 from saliscope.show.sections import modality_of, sections
 from saliscope.show.style import clip, visible
-from saliscope.show.wording import ALWAYS, aim_of, health_badge, score_of
+from saliscope.show.wording import ALWAYS, GENERAL, aim_of, health_badge, limits, score_of
 
 __all__ = ["environment", "html"]
 
@@ -79,7 +79,8 @@ def html(records: Sequence[Record], *, title: str | None = None) -> str:
     page = environment().get_template("report.html.j2").render(
         title=visible(title or "What the model looked at"), css=source("report.css"),
         script=source("report.js"), sections=found, listed=listed, count=len(records),
-        drawn=min(len(records), MOST_DRAWN), always=ALWAYS, palette=palette(),
+        drawn=min(len(records), MOST_DRAWN), always=ALWAYS, general=GENERAL,
+        limits=limits(records[:MOST_DRAWN]), palette=palette(),
         models=sorted(models), created=visible(max(dates, default=""))[:10],
     )  # fmt: skip
     return visible(page)

@@ -17,7 +17,7 @@ from saliscope.show.reading import ATTENTION, Track, has_positions, is_text, met
 from saliscope.show.residues import MOST_PANELS
 from saliscope.show.segments import FAINT, segments, sign_of, strength
 from saliscope.show.style import clip, number, visible
-from saliscope.show.wording import facts, health_badge, how_to_read, limits, provenance
+from saliscope.show.wording import Limits, facts, health_badge, how_to_read, limits_of, provenance
 
 __all__ = [
     "ColoredText",
@@ -74,7 +74,7 @@ class MapView:
     findings: tuple[Finding, ...]
     more: tuple[Finding, ...]
     read: list[str]
-    limits: list[str]
+    limits: Limits
     provenance: list[tuple[str, str]]
     texts: list[ColoredText] = field(default_factory=list)
     svg: str | None = None
@@ -170,7 +170,7 @@ def map_view(record: Record, anchor: str, budget: int = MAP_BYTES) -> MapView:
     return MapView(
         anchor, f"{name[:1].upper()}{name[1:]}", clip(record.name, 160), facts(record),
         health_badge(record), listed[:SHOWN_FINDINGS], listed[SHOWN_FINDINGS:],
-        how_to_read(record, shown[0] if shown else None), limits(record), provenance(record),
+        how_to_read(record, shown[0] if shown else None), limits_of(record), provenance(record),
         texts, svg, data, notes, tables, any(t.drop is not None for t in shown),
     )  # fmt: skip
 

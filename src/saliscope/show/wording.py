@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,11 +15,14 @@ from saliscope.show.style import number, visible
 
 __all__ = [
     "ALWAYS",
+    "GENERAL",
+    "Limits",
     "aim_of",
     "facts",
     "health_badge",
     "how_to_read",
     "limits",
+    "limits_of",
     "provenance",
     "score_of",
 ]
@@ -28,6 +33,7 @@ NOT_ASSESSED = (
     "(faithfulness), whether a model with random weights would give the same map (randomization), "
     "and whether other methods, seeds or similar inputs agree."
 )
+GENERAL = (ALWAYS, NOT_ASSESSED)
 ATTENTION_LIMIT = (
     "Attention says where information was read from, not whether it changed the output; a "
     "position may draw attention only because the model parks it there."
@@ -146,17 +152,34 @@ def _read_attention(record: Record) -> list[str]:
     return found
 
 
-def limits(record: Record) -> list[str]:
-    """Return what the map does not say: always the same two sentences, and the method's own."""
-    found = [ALWAYS]
-    if record.kind == ATTENTION:
-        found.append(ATTENTION_LIMIT)
+class Limits(NamedTuple):
+    """What the maps of one method do not say, beside what holds for all (`GENERAL`)."""
+
+    anchor: str
+    name: str
+    sentences: tuple[str, ...]
+
+
+def limits_of(record: Record) -> Limits:
+    """Return what the method of a record does not say; maps of attention are of one method."""
+    method = method_of(record)
+    name = "attention" if record.kind == ATTENTION else method
+    found = [ATTENTION_LIMIT] if record.kind == ATTENTION else []
     misuse = visible(record.meta.get("misuse", "")).strip().rstrip(".")
     if misuse:
-        name = method_of(record)
-        found.append(f"{name[:1].upper()}{name[1:]} misleads {misuse}.")
-    found.append(NOT_ASSESSED)
-    return found
+        found.append(f"{method[:1].upper()}{method[1:]} misleads {misuse}.")
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return Limits(f"limits-{slug}" if found else "limits", name, tuple(found))
+
+
+def limits(records: Sequence[Record]) -> list[Limits]:
+    """Return what each method among the records does not say, once each."""
+    found: dict[str, Limits] = {}
+    for one in map(limits_of, records):
+        known = found.get(one.anchor, one._replace(sentences=()))
+        both = dict.fromkeys((*known.sentences, *one.sentences))
+        found[one.anchor] = known._replace(sentences=tuple(both))
+    return [one for one in found.values() if one.sentences]
 
 
 def provenance(record: Record) -> list[tuple[str, str]]:

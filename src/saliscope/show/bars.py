@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from saliscope.core.record import Record
-from saliscope.show.reading import Track, method_of, tracks
+from saliscope.show.reading import Track, about, heading, tracks
 from saliscope.show.residues import MOST_PANELS
 from saliscope.show.style import (
     INK,
@@ -50,13 +50,12 @@ def word_bars(
     counts = [max(1, len(track.top(top))) for track in panels]
     heights = [0.23 * n + 0.75 for n in counts]
     figure = new_figure(6.4, 0.5 + sum(heights), layout="constrained")
-    name = clip(title if title is not None else record.name or "input", 62)
+    name = heading(record, title, 62)
     figure.suptitle(name, x=0.012, ha="left", fontsize=10.5, fontweight="bold")
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for panel, track in zip(axes, panels, strict=True):
-        more = f" · {len(panels)} of {len(found)} targets" if len(found) > len(panels) else ""
-        about = clip(f"{method_of(record)} · target: {track.target}{more}", 84)
-        panel.set_title(about, fontsize=8, color=MUTED, fontweight="normal")
+        line = about(record, track, len(panels), len(found), 84)
+        panel.set_title(line, fontsize=8, color=MUTED, fontweight="normal")
         _panel(panel, track, track.top(top))
     return figure
 

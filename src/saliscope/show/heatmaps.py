@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from saliscope.core.errors import OptionError
 from saliscope.core.record import Record
 from saliscope.core.units import FloatArray
-from saliscope.show.reading import label_of, method_of
+from saliscope.show.reading import heading, label_of, method_of
 from saliscope.show.style import clip, color_scale, drawn, new_figure, number, visible
 
 __all__ = ["heat", "layer_position", "names_along", "position_position", "shrink"]
@@ -126,7 +126,7 @@ def _pick(values: xr.DataArray, dim: str, index: int | None, said: list[str]) ->
 
 
 def _titles(axes: Axes, record: Record, title: str | None, said: list[str]) -> None:
-    name = clip(title if title is not None else record.name or "input", 66)
+    name = heading(record, title, 66)
     about = clip(" · ".join([method_of(record), *said]), 86)
     axes.set_title(about, fontsize=8, fontweight="normal")
     figure = axes.figure.get_figure(root=True)
@@ -154,21 +154,11 @@ def layer_position(
     -------
     matplotlib.figure.Figure
     """
-    values = record.values
-    if not {"layer", "position"} <= set(values.dims):
-        _refuse("layer_position", "layer and position", values)
-    said: list[str] = []
-    values = _pick(values, "head", head, said).transpose("layer", "position")
-    rows, columns = names_along(record.data, "layer"), names_along(record.data, "position")
-    figure = new_figure(8.6, min(7.0, max(2.4, 1.7 + 0.16 * len(rows))), layout="constrained")
-    axes = figure.subplots()
-    label = "share of attention" + _bend(scale)
-    heat(axes, np.asarray(values.values, float), rows=rows, columns=columns, signed=False,
-         root=scale == "root", label=label)  # fmt: skip
-    axes.set_xlabel("position")
-    axes.set_ylabel("layer")
-    _titles(axes, record, title, said)
-    return figure
+    height = min(7.0, max(2.4, 1.7 + 0.16 * record.values.sizes.get("layer", 1)))
+    return _matrix(
+        record, "layer_position", {"layer": "layer", "position": "position"}, {"head": head},
+        "share of attention", scale, title, (8.6, height),
+    )  # fmt: skip
 
 
 @drawn
@@ -193,21 +183,34 @@ def position_position(
     -------
     matplotlib.figure.Figure
     """
+    axes = {"query": "attending (query)", "key": "attended to (key)"}
+    return _matrix(
+        record, "position_position", axes, {"layer": layer, "head": head},
+        "share of a row's attention", scale, title, (6.6, 6.0),
+    )  # fmt: skip
+
+
+def _matrix(
+    record: Record, kind: str, axes: dict[str, str], chosen: dict[str, int | None], label: str,
+    scale: str, title: str | None, size: tuple[float, float],
+) -> Figure:  # fmt: skip
+    """Draw a map over two axes (rows, columns), the others picked or averaged."""
+    down, across = axes
     values = record.values
-    if not {"query", "key"} <= set(values.dims):
-        _refuse("position_position", "query and key", values)
+    if not set(axes) <= set(values.dims):
+        _refuse(kind, f"{down} and {across}", values)
     said: list[str] = []
-    values = _pick(_pick(values, "layer", layer, said), "head", head, said)
-    values = values.transpose("query", "key")
-    figure = new_figure(6.6, 6.0, layout="constrained")
-    axes = figure.subplots()
-    rows, columns = names_along(record.data, "query"), names_along(record.data, "key")
-    label = "share of a row's attention" + _bend(scale)
-    heat(axes, np.asarray(values.values, float), rows=rows, columns=columns, signed=False,
-         root=scale == "root", label=label)  # fmt: skip
-    axes.set_xlabel("attended to (key)")
-    axes.set_ylabel("attending (query)")
-    _titles(axes, record, title, said)
+    for dim, index in chosen.items():
+        values = _pick(values, dim, index, said)
+    matrix = np.asarray(values.transpose(down, across).values, float)
+    figure = new_figure(*size, layout="constrained")
+    panel = figure.subplots()
+    heat(panel, matrix, rows=names_along(record.data, down),
+         columns=names_along(record.data, across), signed=False, root=scale == "root",
+         label=label + _bend(scale))  # fmt: skip
+    panel.set_xlabel(axes[across])
+    panel.set_ylabel(axes[down])
+    _titles(panel, record, title, said)
     return figure
 
 

@@ -18,7 +18,9 @@ __all__ = [
     "ATTENTION",
     "LABELS",
     "Track",
+    "about",
     "has_positions",
+    "heading",
     "is_text",
     "label_of",
     "method_of",
@@ -81,6 +83,17 @@ def method_of(record: Record) -> str:
     if record.kind == ATTENTION:
         return f"attention, {visible(record.meta.get('reduce', 'map'))}"
     return visible(record.meta.get("method", record.kind)).replace("_", " ")
+
+
+def heading(record: Record, title: str | None, length: int) -> str:
+    """Return what stands above a picture: `title`, or else the record's name."""
+    return clip(title if title is not None else record.name or "input", length)
+
+
+def about(record: Record, track: Track, shown: int, found: int, length: int) -> str:
+    """Return the line under it: the method, the target, and whether targets are left out."""
+    more = f" · {shown} of {found} targets shown" if found > shown else ""
+    return clip(f"{method_of(record)} · target: {track.target}{more}", length)
 
 
 def is_text(record: Record) -> bool:

@@ -14,7 +14,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from saliscope.core.record import Record
 from saliscope.core.units import FloatArray
-from saliscope.show.reading import ATTENTION, Track, method_of, tracks
+from saliscope.show.reading import ATTENTION, Track, heading, method_of, tracks
 from saliscope.show.style import (
     INK,
     LOWER,
@@ -129,8 +129,7 @@ def _head(
         )  # fmt: skip
     if bare:
         return
-    name = clip(title if title is not None else record.name or "input",
-                int((room - 1.6 * signed) / 0.1))  # fmt: skip
+    name = heading(record, title, int((room - 1.6 * signed) / 0.1))
     figure.text(LEFT / across, 1 - 0.17 / height, name, fontsize=10.5, fontweight="bold",
                 va="center")  # fmt: skip
     notes = [method_of(record)]

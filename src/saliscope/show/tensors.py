@@ -11,16 +11,8 @@ from saliscope.core.errors import OptionError
 from saliscope.core.record import Record
 from saliscope.core.units import FloatArray
 from saliscope.show.heatmaps import heat, names_along
-from saliscope.show.reading import method_of
-from saliscope.show.style import (
-    LOWER,
-    MUTED,
-    PLAIN,
-    RAISE,
-    clip,
-    drawn,
-    new_figure,
-)
+from saliscope.show.reading import heading, method_of
+from saliscope.show.style import LOWER, MUTED, PLAIN, RAISE, clip, drawn, new_figure
 
 __all__ = ["tensor_plot"]
 
@@ -60,7 +52,7 @@ def tensor_plot(record: Record, *, title: str | None = None) -> Figure:
     rows = -(-len(shown) // columns)
     width = 8.0 if long and columns == 1 else max(5.2, 3.0 * columns)
     figure = new_figure(width, 0.9 + (1.7 if flat else 2.6) * rows, layout="constrained")
-    name = clip(title if title is not None else record.name or "input", 60)
+    name = heading(record, title, 60)
     left_out = f"; {len(shown)} of {len(found)} panels" if len(found) > len(shown) else ""
     if title != "":
         high = figure.get_figheight()

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from saliscope.core.record import Record
-from saliscope.show.reading import Track, method_of, tracks
+from saliscope.show.reading import Track, about, heading, tracks
 from saliscope.show.residues import MOST_PANELS
 from saliscope.show.segments import right_to_left, segments, sign_of
 from saliscope.show.style import (
@@ -77,13 +77,12 @@ def colored_text(
     page.set_axis_off()
     page.set_xlim(0, width * 72)
     page.set_ylim(height, 0)
-    name = clip(title if title is not None else record.name or "input", int(room / 6.8))
+    name = heading(record, title, int(room / 6.8))
     y = 0.0
     for track, lines in zip(panels, bodies, strict=True):
         page.text(EDGE, y + 15, name, fontsize=10.5, fontweight="bold", va="center")
-        more = f" · {len(panels)} of {len(found)} targets shown" if len(found) > len(panels) else ""
-        about = clip(f"{method_of(record)} · target: {track.target}{more}", int(room / 5.2))
-        page.text(EDGE, y + 31, about, fontsize=8, color=MUTED, va="center")
+        below = about(record, track, len(panels), len(found), int(room / 5.2))
+        page.text(EDGE, y + 31, below, fontsize=8, color=MUTED, va="center")
         y += head
         norm, cmap = color_scale(track.values, signed=track.signed)
         for line in lines:

@@ -11,7 +11,7 @@ setup: $(VENV)/.run $(VENV)/.dev
 
 # Torch goes first and alone, so that the pinned build is taken as it is.
 $(VENV)/.run: pyproject.toml constraints.txt
-	@$(PYTHON) scripts/install.py --python $(PYTHON) --venv $(VENV) --editable
+	@$(PYTHON) scripts/install.py --python $(PYTHON) --venv $(VENV) --editable --extras bio
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -118,7 +118,10 @@ def test_help_imports_nothing_heavy() -> None:
 def test_demo(run: Runner, work: Path) -> None:
     done = run("demo", "-o", "demo", "-q")
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines() == ["demo/report.html"]
+    assert done.out.splitlines() == ["demo/report.html", "demo/variants.html"]
+    variants = (work / "demo/variants.html").read_text()
+    for word in ("HG01183", "p.[Ala154Thr;Tyr240Cys]", "2,503 people"):
+        assert word in variants
     page = (work / "demo/report.html").read_text()
     for word in ("TPMT", "HBB", "not worth your time", "zoo:protein", "zoo:sentiment"):
         assert word in page

@@ -1,9 +1,9 @@
-"""`saliscope demo`: two human proteins and three reviews, by the models of the package."""
+"""`saliscope demo`: proteins, reviews and a person's variants, by the models of the package."""
 
 from __future__ import annotations
 
 import time
-from importlib import resources
+from importlib import resources, util
 from pathlib import Path
 
 from saliscope.api.attending import attention
@@ -47,5 +47,29 @@ def run(out: str, *, quiet: bool) -> None:
             say(line, quiet=quiet)
         report = folder.path / "report.html"
         write_report(report, shown, "Saliscope demo: two proteins and three reviews")
+        variants = _variants(samples / "tpmt", folder.path / "variants.html", quiet=quiet)
         say(f"{time.perf_counter() - start:.0f} s", quiet=quiet)
         print(report)
+        if variants is not None:
+            print(variants)
+
+
+def _variants(samples: Path, report: Path, *, quiet: bool) -> Path | None:
+    """Interpret TPMT in HG01183, who carries *3A and *3C; None without the biology packages."""
+    if util.find_spec("pysam") is None:
+        say("variants are left out: install saliscope[bio] to see them", quiet=quiet)
+        return None
+    from saliscope.cli.variants_run import lines
+    from saliscope.variants.report.page import report_html
+    from saliscope.variants.session import Gene, interpret_files
+
+    say("TPMT of HG01183 beside 2,503 people of the 1000 Genomes Project", quiet=quiet)
+    found = interpret_files(
+        samples / "panel.vcf.gz", "HG01183",
+        Gene(samples / "TPMT.GRCh37.gff3", samples / "TPMT.cds.fa"), "zoo:protein",
+        panel=samples / "panel.vcf.gz", panel_samples=samples / "samples.tsv.gz",
+        progress=not quiet,
+    )  # fmt: skip
+    for line in lines(found):
+        say(line, quiet=quiet)
+    return report_html(found, report)

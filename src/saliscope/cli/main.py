@@ -182,7 +182,7 @@ def demo(
     out: Out = "saliscope-demo",
     quiet: Quiet = False,
 ) -> None:
-    """Explain two proteins and three reviews."""
+    """Explain two proteins, three reviews and a person's variants."""
     from saliscope.cli.demo import run
 
     run(out, quiet=quiet)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,17 +35,31 @@ from saliscope.variants.report.words import check_words, page_text
 QUIZ = Path(__file__).with_name("quiz.md")
 
 
-@pytest.fixture(scope="module")
-def html(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("report") / "HG01183.html"
-    made = report_html(HG01183, path, domains=DOMAINS, structure=STRUCTURE, stars=STARS,
-                       assays=ASSAYS)  # fmt: skip
-    return made.read_text()
+Write = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def unphased(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return report_html(UNPHASED, tmp_path_factory.mktemp("report") / "u.html").read_text()
+def page(tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Return what writes the report of an interpretation and reads its HTML."""
+    folder = tmp_path_factory.mktemp("report")
+
+    def write(one: Interpretation, **tables: Any) -> str:
+        return report_html(one, folder / "report.html", **tables).read_text()
+
+    return write
+
+
+TABLES = {"domains": DOMAINS, "structure": STRUCTURE, "stars": STARS, "assays": ASSAYS}
+
+
+@pytest.fixture(scope="module")
+def html(page: Write) -> str:
+    return page(HG01183, **TABLES)
+
+
+@pytest.fixture(scope="module")
+def unphased(page: Write) -> str:
+    return page(UNPHASED)
 
 
 def section(html: str, title: str, at: int = 0) -> str:
@@ -55,9 +71,9 @@ def section(html: str, title: str, at: int = 0) -> str:
 
 @pytest.mark.parametrize("one", EVERY, ids=lambda one: one.sample)
 @pytest.mark.parametrize("readout", ["likelihood", "projection", "norm"])
-def test_no_report_uses_refused_words(one: Interpretation, readout: str, tmp_path: Path) -> None:
+def test_no_report_uses_refused_words(one: Interpretation, readout: str, page: Write) -> None:
     said = replace(one, settings={**one.settings, "readout": readout})
-    text = page_text(report_html(said, tmp_path / "r.html").read_text())
+    text = page_text(page(said))
     assert check_words(text) == []
     assert len(text) > 2000
 
@@ -149,29 +165,29 @@ def test_an_unphased_person_gets_all_phasings_and_extremes(unphased: str) -> Non
     assert "±0.031" in text
 
 
-def test_phasing_support_of_the_panel_is_shown(tmp_path: Path) -> None:
+def test_phasing_support_of_the_panel_is_shown(page: Write) -> None:
     configurations = (
         {"haplotypes": ["p.[Ala154Thr;Tyr240Cys]", "reference"], "weight": 1, "support": [64, 46]},
         {"haplotypes": ["p.Ala154Thr", "p.Tyr240Cys"], "weight": 0.0, "support": [0, 131]},
     )  # fmt: skip
     one = replace(HG01183, configurations=configurations, phase="unphased")
-    text = page_text(report_html(one, tmp_path / "r.html").read_text())
+    text = page_text(page(one))
     assert "p.[Ala154Thr;Tyr240Cys] / reference\n100 %\n64 : 46" in text
     assert "p.Ala154Thr / p.Tyr240Cys\n0 %\n0 : 131" in text
 
 
-def test_without_a_population_nothing_is_counted_twice(html: str, tmp_path: Path) -> None:
-    text = page_text(report_html(REFERENCE, tmp_path / "r.html").read_text())
+def test_without_a_population_nothing_is_counted_twice(html: str, page: Write) -> None:
+    text = page_text(page(REFERENCE))
     assert "contains population information" not in text.casefold()
     assert "demonstration model" not in text
     assert "Copy 1: the reference protein, nothing to take out." in text
     assert "contains population information" in page_text(html).casefold()
 
 
-def test_a_shift_below_the_noise_says_so(tmp_path: Path) -> None:
+def test_a_shift_below_the_noise_says_so(page: Write) -> None:
     quiet = replace(HG01183.effects[3], last_out=1e-7, below_noise=True)
     one = replace(HG01183, effects=(quiet,), pairs=())
-    text = page_text(report_html(one, tmp_path / "r.html").read_text())
+    text = page_text(page(one))
     assert "below the noise floor\n< 3.1e-06" in text
 
 
@@ -192,7 +208,7 @@ class Tags(HTMLParser):
 BAD = '<script>alert(1)</script><img src=x onerror="alert(2)">\u202e'
 
 
-def test_names_from_outside_are_text(tmp_path: Path) -> None:
+def test_names_from_outside_are_text(page: Write) -> None:
     effect = replace(HG01183.effects[1], ids=(BAD,), partners=(BAD,), presence=BAD, reading=BAD)
     silent = replace(SYNONYMOUS, note=BAD, ids=(BAD,))
     one = replace(
@@ -202,15 +218,12 @@ def test_names_from_outside_are_text(tmp_path: Path) -> None:
         copies=tuple(replace(c, label=BAD) for c in HG01183.copies),
         configurations=({"haplotypes": [BAD], "weight": 1.0, "support": None},),
     )  # fmt: skip
-    page = report_html(
-        one, tmp_path / "r.html", stars={BAD: (BAD, BAD)}, assays={"Y240C": (BAD, BAD)},
-        domains=[(1, 200, BAD)],
-    ).read_text()  # fmt: skip
-    found = Tags(page)
+    text = page(one, stars={BAD: (BAD, BAD)}, assays={"Y240C": (BAD, BAD)}, domains=[(1, 200, BAD)])
+    found = Tags(text)
     assert not {"script", "img", "link", "iframe", "object"} & set(found.tags)
     assert not [name for name, _ in found.attributes if name.startswith("on")]
-    assert "\u202e" not in page
-    assert "&lt;script&gt;" in page
+    assert "\u202e" not in text
+    assert "&lt;script&gt;" in text
 
 
 def test_the_page_is_whole_by_itself(html: str) -> None:
@@ -225,10 +238,8 @@ def test_the_page_is_whole_by_itself(html: str) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_equal_interpretations_give_equal_bytes(html: str, tmp_path: Path) -> None:
-    again = report_html(HG01183, tmp_path / "x.html", domains=DOMAINS, structure=STRUCTURE,
-                        stars=STARS, assays=ASSAYS)  # fmt: skip
-    assert again.read_text() == html
+def test_equal_interpretations_give_equal_bytes(html: str, page: Write) -> None:
+    assert page(HG01183, **TABLES) == html
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

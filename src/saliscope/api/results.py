@@ -26,10 +26,12 @@ __all__ = ["assemble", "versions"]
 
 
 @functools.cache
-def versions() -> dict[str, str]:
+def versions(
+    packages: Sequence[str] = ("saliscope", "torch", "transformers", "numpy"),
+) -> dict[str, str]:
     """Return the versions that numbers depend on."""
     found = {}
-    for name in ("saliscope", "torch", "transformers", "numpy"):
+    for name in packages:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from saliscope.cli.common import Folder, read_bytes, say
@@ -154,12 +153,10 @@ def cohort(
     calls = read_calls(vcf, where.read(), build=where.build)
     found = compare_cohort(calls, table, test)
     with Folder(out) as folder:
-        for note in found.notes:
-            say(note, quiet=quiet)
-        order = np.argsort([a.p if a.p is not None else 2.0 for a in found.associations])
-        for i in order[:10]:
-            one = found.associations[i]
-            say(f"{found.changes[i].protein or one.variant}: {one.text}", quiet=quiet)
+        for line in (found.people, *found.notes):
+            say(line, quiet=quiet)
+        for change, one in found.ranked[:10]:
+            say(f"{change.protein or change.coding}: {one.text}", quiet=quiet)
         say(found.control.text, quiet=quiet)
         data = found.to_frame().to_csv(index=False).encode()
         print(write_beside(folder.path / "cohort.csv", data))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from saliscope.api.results import versions
 from saliscope.core.errors import InputError, OptionError, nearest
 from saliscope.variants.calls.genotypes import ABSENT
 from saliscope.variants.calls.record import Calls
+from saliscope.variants.coding.edit import Edit
 from saliscope.variants.coding.haplotype import Change, haplotype
 from saliscope.variants.statistics.cohort import (
     Association,
@@ -98,13 +101,38 @@ class CohortResult:
     associations : tuple of Association
         In the same order, with their q.
     control : SynonymousControl
+    gene, transcript, build : str
+    model : {"carrier", "recessive", "allelic"}
+    strata : mapping of str to (int, int)
+        Cases and controls of each stratum.
     notes : tuple of str
+        Who and what was left out, and what else a reader must know of the files.
+    versions : mapping of str to str
     """
 
     changes: tuple[Change, ...]
     associations: tuple[Association, ...]
     control: SynonymousControl
+    gene: str
+    transcript: str
+    build: str
+    model: str
+    strata: Mapping[str, tuple[int, int]]
     notes: tuple[str, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ranked(self) -> list[tuple[Change, Association]]:
+        """Changes with what was found, the smallest p first; those without a test last."""
+        both = zip(self.changes, self.associations, strict=True)
+        return sorted(both, key=lambda pair: 2.0 if pair[1].p is None else pair[1].p)
+
+    @property
+    def people(self) -> str:
+        """Whom it was tested on, in words."""
+        cases, controls = (sum(n[i] for n in self.strata.values()) for i in (0, 1))
+        strata = "1 stratum" if len(self.strata) == 1 else f"{len(self.strata)} strata"
+        return f"{cases:,} cases and {controls:,} controls in {strata}"
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per variant."""
@@ -131,6 +159,8 @@ def compare_cohort(calls: Calls, status: Status, model: str = "carrier") -> Coho
     ------
     InputError
         The table and the VCF share no case, or no control.
+    OptionError
+        A model that does not exist.
     """
     if model not in MODELS:
         msg = f"model {model!r} does not exist: {nearest(model, MODELS)}"
@@ -143,36 +173,66 @@ def compare_cohort(calls: Calls, status: Status, model: str = "carrier") -> Coho
         msg = f"{status.file}: no {what} is a sample of {calls.file}; check the sample names"
         raise InputError(msg)
     strata = np.array([status.strata[name] for name in names])
-    changes: list[Change] = []
+    groups = [str(name) for name in np.unique(strata)]
+    changes, left_out = _changes(calls)
     tested: list[Association] = []
     present = (calls.genotypes[:, 0] != ABSENT).sum(1) if calls.rows else np.zeros(0)
-    edits = sorted({a.edit for row in calls.rows for a in row.alternatives if a.edit is not None})
-    for edit in edits:
-        # The genome's own base is an edit too where the transcript differs; nobody is a case of it.
-        found = haplotype(calls.transcript, [edit]).changes
-        if len(found) != 1:
-            continue
-        carried, called = calls.copies([edit])
+    for change in changes:
+        carried, called = calls.copies(change.edits)
         called = np.where(called == present, called, 0)  # a half call says nothing of a person
-        changes.append(found[0])
         tested.append(
-            associate(found[0].coding, {
-                str(name): _two(carried[places], called[places], is_case, strata == name)
-                for name in np.unique(strata)
+            associate(change.coding, {
+                name: _two(carried[places], called[places], is_case, strata == name)
+                for name in groups
             }, model)
         )  # fmt: skip
     corrected = correct(tested)
-    silent = [
-        a for c, a in zip(changes, corrected, strict=True) if c.kind == "synonymous"
-    ]  # fmt: skip
-    notes = [f"{int(is_case.sum()):,} cases and {int((~is_case).sum()):,} controls in "
-             f"{len(np.unique(strata))} strata"]  # fmt: skip
-    left = len(status.cases) - len(names)
-    if left:
-        notes.append(f"{left:,} samples of {status.file} are not in {calls.file}")
+    silent = [a for c, a in zip(changes, corrected, strict=True) if c.kind == "synonymous"]
+    transcript = calls.transcript
     return CohortResult(
-        tuple(changes), corrected, synonymous_control(silent), (*notes, *calls.notes)
-    )
+        tuple(changes), corrected, synonymous_control(silent), transcript.gene, transcript.name,
+        calls.build or "", model,
+        {
+            name: (int(is_case[strata == name].sum()), int((~is_case)[strata == name].sum()))
+            for name in groups
+        },
+        (*_absent(calls, status), *left_out, *calls.notes),
+        versions(("saliscope", "numpy", "scipy", "pysam")),
+    )  # fmt: skip
+
+
+def _absent(calls: Calls, status: Status) -> Iterator[str]:
+    """Say who is in one of the two files only."""
+    both = len(set(status.cases) & set(calls.samples))
+    for left, there, missing in (
+        (len(status.cases) - both, status.file, calls.file),
+        (len(calls.samples) - both, calls.file, status.file),
+    ):
+        if left:
+            people = "1 sample" if left == 1 else f"{left:,} samples"
+            yield f"{people} of {there} not in {missing}: left out"
+
+
+def _changes(calls: Calls) -> tuple[list[Change], list[str]]:
+    """Return what the alleles of the file do, each alone, and which of them could not be read."""
+    genome = set(calls.edits([0] * len(calls.rows)))
+    found: dict[tuple[Edit, ...], Change] = {}
+    left_out: list[str] = []
+    for i, row in enumerate(calls.rows):
+        for code, alternative in enumerate(row.alternatives, 1):
+            if alternative.reason:
+                left_out.append(f"not tested: {row.label(code)}, {alternative.reason}")
+            if alternative.edit is None:
+                continue
+            codes = [code if k == i else 0 for k in range(len(calls.rows))]
+            own = set(calls.edits(codes)) - genome
+            if not own:
+                left_out.append(
+                    f"not tested: {row.label(code)}, which is the transcript's own base where the "
+                    "genome has another"
+                )
+            found |= {c.edits: c for c in haplotype(calls.transcript, sorted(own)).changes}
+    return [found[edits] for edits in sorted(found)], left_out
 
 
 def _two(

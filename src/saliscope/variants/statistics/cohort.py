@@ -29,6 +29,7 @@ __all__ = [
     "associate",
     "associate_tables",
     "correct",
+    "odds_text",
     "synonymous_control",
 ]
 
@@ -105,8 +106,8 @@ class Association:
         else:
             s = self.stratified
             parts = [
-                f"{start}; odds ratio within strata {_odds(s.odds_ratio)} "
-                f"[{_odds(s.low)}, {_odds(s.high)}], p {said(s.p)}"
+                f"{start}; odds ratio within strata {odds_text(s.odds_ratio)} "
+                f"[{odds_text(s.low)}, {odds_text(s.high)}], p {said(s.p)}"
                 + ("" if self.q is None else f", q {said(self.q)}")
             ]
         if self.reversed:
@@ -150,8 +151,17 @@ class Association:
         return row
 
 
-def _odds(value: float) -> str:
-    return "infinite" if math.isinf(value) else f"{value:.3g}"
+def odds_text(value: float) -> str:
+    """Return an odds ratio for a reader.
+
+    Examples
+    --------
+    >>> odds_text(1.0437), odds_text(12345.6), odds_text(math.inf)
+    ('1.04', '12,346', 'infinite')
+    """
+    if math.isinf(value):
+        return "infinite"
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _reason(table: npt.NDArray[np.int64], model: str) -> str:
@@ -329,9 +339,10 @@ class SynonymousControl:
             if self.inflation is None
             else f"inflation {self.inflation:.2f} over {self.counted} variants"
         )
+        low, high = odds_text(self.low), odds_text(self.high)
         return (
-            f"synonymous control: {self.variants} variants, common odds ratio "
-            f"{_odds(self.odds_ratio)} [{_odds(self.low)}, {_odds(self.high)}], {verdict}; "
+            f"synonymous control: {self.variants} variant{'s' if self.variants != 1 else ''}, "
+            f"common odds ratio {odds_text(self.odds_ratio)} [{low}, {high}], {verdict}; "
             f"{inflation}"
         )
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader
-
 from saliscope.core.record import write_beside
 from saliscope.show.files import inline_svg
-from saliscope.show.report import environment as base
-from saliscope.show.report import source
-from saliscope.show.style import visible
 from saliscope.variants.effects.record import Interpretation
 from saliscope.variants.report.content import (
     copies_table,
@@ -24,7 +18,7 @@ from saliscope.variants.report.content import (
     phasings,
     provenance,
 )
-from saliscope.variants.report.parts import Assays, Picture, Stars, capital
+from saliscope.variants.report.parts import Assays, Picture, Stars, capital, render
 from saliscope.variants.report.tracks import WINDOW, Feature, lollipops
 from saliscope.variants.report.variant import variant_page
 from saliscope.variants.report.wording import (
@@ -37,19 +31,6 @@ from saliscope.variants.report.wording import (
 )
 
 __all__ = ["report_html"]
-
-
-@functools.cache
-def _environment() -> Environment:
-    """Return the templates of this report, with the settings of all reports."""
-    return base().overlay(loader=PackageLoader("saliscope.variants.report", "templates"))
-
-
-def _styles() -> str:
-    loader = _environment().loader
-    assert loader is not None
-    own = loader.get_source(_environment(), "interpretation.css")[0]
-    return f"{source('report.css')}\n{own}"
 
 
 def report_html(
@@ -116,15 +97,17 @@ def report_html(
         ("Alleles carried and not read, or read with a caution", one.not_assessed),
         ("Notes: transcript against genome, phase, and what else matters", one.notes),
     ]
-    page = _environment().get_template("interpretation.html.j2").render(
-        title=f"{one.gene} in {one.sample}", css=_styles(), lines=first_page(one, stars),
+    page = render(
+        "interpretation.html.j2", title=f"{one.gene} in {one.sample}",
+        brand="Saliscope, variants of one person beside a population",
+        skip="Skip to the changes", last=f"{capital(ACMG)}.", lines=first_page(one, stars),
         track=track, overview=overview(one) if one.effects else None,
         scored=[p for p in pages if p.status != "not assessed"],
         silent=[p for p in pages if p.status == "not assessed"],
         copies=copies_table(one, stars), phasings=phasings(one) if one.configurations else None,
         pairs=pairs_table(one), pair_pictures=pair_pictures(one),
-        clustering=capital(minus(one.clustering)), blind=BLIND, acmg=ACMG,
+        clustering=capital(minus(one.clustering)), blind=BLIND,
         lists=[(name, [minus(item) for item in items]) for name, items in lists if items],
         primary=PRIMARY_SET, read=how_to_read(one), limits=limits(one), provenance=provenance(one),
     )  # fmt: skip
-    return write_beside(path, (visible(page).strip() + "\n").encode())
+    return write_beside(path, page)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from jinja2 import Environment, PackageLoader
+
+from saliscope.show.report import environment as base
+from saliscope.show.report import source
+from saliscope.show.style import visible
 from saliscope.variants.effects.record import Effect, Interpretation
 from saliscope.variants.report.wording import minus
 
-__all__ = ["Assays", "Picture", "Stars", "Table", "anchor", "capital", "listing", "standing_text"]
+__all__ = [
+    "Assays", "Picture", "Stars", "Table", "anchor", "capital", "listing", "render",
+    "standing_text",
+]  # fmt: skip
 
 Stars = Mapping[str, tuple[str, str]]
 """Label of a haplotype ("p.Tyr240Cys", "reference"): star-allele name, catalogued function."""
@@ -55,3 +65,20 @@ def standing_text(effect: Effect) -> str:
 def capital(text: str) -> str:
     """Return `text` with its first letter as at the start of a sentence."""
     return text[:1].upper() + text[1:]
+
+
+@functools.cache
+def _environment() -> Environment:
+    """Return the templates of these reports, with the settings of all reports."""
+    return base().overlay(loader=PackageLoader("saliscope.variants.report", "templates"))
+
+
+def render(template: str, **values: Any) -> bytes:
+    """Return a page: a template filled in, every value escaped, with the styles of all reports."""
+    loader = _environment().loader
+    assert loader is not None
+    own = loader.get_source(_environment(), "interpretation.css")[0]
+    page = (
+        _environment().get_template(template).render(css=f"{source('report.css')}\n{own}", **values)
+    )
+    return (visible(page).strip() + "\n").encode()

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from saliscope.core.errors import InputError
+from saliscope.core.textfile import lines
 
 __all__ = ["Input", "read_fasta", "read_records", "read_texts"]
 
 
 _FASTA = {".fa", ".faa", ".fasta"}
+_NO_RECORD = "holds no record; a FASTA record starts with a line '>name'"
+_NO_TEXT = "holds no text; write one text per line"
 
 
 class Input(NamedTuple):
@@ -20,43 +23,6 @@ class Input(NamedTuple):
 
     name: str
     raw: Any
-
-
-def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
-    """Yield numbered lines of a UTF-8 file; other encodings and binary files are refused."""
-    place = Path(path)
-    if place.is_dir():
-        msg = f"{path}: is a folder; give a file"
-        raise InputError(msg)
-    try:
-        with place.open("rb") as file:
-            start = file.read(4)
-            if start[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-                msg = f"{path}: is UTF-16 text; save it as UTF-8"
-                raise InputError(msg)
-            if start[:2] == b"\x1f\x8b" or start == b"PK\x03\x04":
-                msg = f"{path}: is compressed; unpack it first"
-                raise InputError(msg)
-            file.seek(3 if start[:3] == b"\xef\xbb\xbf" else 0)
-            for number, line in enumerate(file, 1):
-                if b"\x00" in line:
-                    msg = f"{path}, line {number}: holds null bytes; this is not a text file"
-                    raise InputError(msg)
-                try:
-                    yield number, line.decode("utf-8").rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    msg = (
-                        f"{path}, line {number}: is not UTF-8 "
-                        f"(byte {error.object[error.start]:#04x} at column {error.start + 1}); "
-                        "save the file as UTF-8 text"
-                    )
-                    raise InputError(msg) from error
-    except FileNotFoundError as error:
-        msg = f"{path}: there is no such file"
-        raise InputError(msg) from error
-    except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror})"
-        raise InputError(msg) from error
 
 
 def read_fasta(path: str | os.PathLike[str]) -> Iterator[Input]:
@@ -70,7 +36,7 @@ def read_fasta(path: str | os.PathLike[str]) -> Iterator[Input]:
     """
     name, line_of, parts = "", 0, list[str]()
     seen: dict[str, int] = {}
-    for number, line in _lines(path):
+    for number, line in lines(path, unpack=False, empty=_NO_RECORD):
         text = line.strip()
         if text.startswith(">"):
             if line_of:
@@ -96,7 +62,7 @@ def read_fasta(path: str | os.PathLike[str]) -> Iterator[Input]:
                 raise InputError(msg)
             parts.append(text)
     if not line_of:
-        msg = f"{path}: holds no record; a FASTA record starts with a line '>name'"
+        msg = f"{path}: {_NO_RECORD}"
         raise InputError(msg)
     yield _record(path, name, line_of, parts)
 
@@ -110,14 +76,9 @@ def _record(path: str | os.PathLike[str], name: str, line: int, parts: list[str]
 
 def read_texts(path: str | os.PathLike[str]) -> Iterator[Input]:
     """Yield the lines of a text file as inputs, named "line 1", ...; empty lines are skipped."""
-    found = False
-    for number, line in _lines(path):
+    for number, line in lines(path, unpack=False, empty=_NO_TEXT):
         if line.strip():
-            found = True
             yield Input(f"line {number}", line.strip())
-    if not found:
-        msg = f"{path}: holds no text; write one text per line"
-        raise InputError(msg)
 
 
 def read_records(path: str | os.PathLike[str], modality: str) -> Iterator[Input]:

@@ -44,8 +44,8 @@ def write(path, data: bytes | str):
         ),
         ("chrom,pos\n6,105\n", "FILE: is not a VCF: its first line is 'chrom,pos'"),
         ("\ufeff##fileformat=VCFv4.2\n", "FILE: starts with a byte order mark"),
-        ("##fileformat=VCFv4.2\n".encode("utf-16"), "FILE: starts with a byte order mark"),
-        (b"PK\x03\x04rest", "FILE: is packed with zip"),
+        ("##fileformat=VCFv4.2\n".encode("utf-16"), "FILE: is UTF-16 text; save it as UTF-8"),
+        (b"PK\x03\x04rest", "FILE: is compressed (a zip archive"),
         ("##fileformat=VCFv4.2\n6\t105\t.\n", "FILE: its header has no line '#CHROM"),
         ("##fileformat=VCFv4.2\n#CHROM POS ID\n", "FILE: its line '#CHROM ...' has 1 columns"),
         (gzip.compress(b""), "FILE: is empty"),
@@ -58,7 +58,7 @@ def test_not_a_vcf(tmp_path, data, reason):
 
 def test_not_there(tmp_path):
     assert refusal(tmp_path / "b.vcf") == "FILE: there is no such file"
-    assert refusal(tmp_path) == "FILE: is a folder; give a VCF or BCF file"
+    assert refusal(tmp_path) == "FILE: is a folder; give a file"
 
 
 def test_header_only(tmp_path):

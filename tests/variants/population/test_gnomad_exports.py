@@ -242,7 +242,7 @@ BROKEN = {
     "utf-16": (GOOD.encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
     "utf-16 without mark": (GOOD.encode("utf-16-le"), "row 1: holds null bytes"),
     "latin-1": (GOOD.replace("rs1", "é").encode("latin-1"), "row 2: is not UTF-8"),
-    "workbook": (b"PK\x03\x04rest", "is a workbook or zip file"),
+    "workbook": (b"PK\x03\x04rest", "is compressed (a zip archive or a workbook)"),
     "cut gzip": (gzip.compress(GOOD.encode())[:-9], "is cut off or damaged"),
     "semicolons": (GOOD.replace(",", ";").encode(), "row 1: cells are separated by semicolons"),
     "tabs": (GOOD.replace(",", "\t").encode(), "row 1: cells are separated by tabs"),

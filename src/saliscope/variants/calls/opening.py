@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import itertools
 import os
 import shutil
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from saliscope.core.errors import InputError
+from saliscope.core.textfile import damaged, head_of, unpacked
 
 if TYPE_CHECKING:
     import pysam
 
 __all__ = ["Source", "opened"]
-
-_PACKED = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd"}
-_ENCODED = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
-_GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +73,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
     plain_gzip = _checked(name)
     # htslib speaks of every undeclared contig on stderr; what matters is said by our errors.
     verbosity = pysam.set_verbosity(0)
-    failures: list[Exception] = []
+    failures: list[InputError] = []
     try:
         with contextlib.ExitStack() as stack:
-            given = stack.enter_context(_unpacked(name, failures)) if plain_gzip else name
+            given = stack.enter_context(_piped(name, failures)) if plain_gzip else name
             try:
                 file = pysam.VariantFile(cast("str", given))
             except (ValueError, OSError) as error:
@@ -93,48 +88,24 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
                 with contextlib.suppress(OSError):
                     file.close()
     except InputError as error:
-        if failures and isinstance(failures[0], _GZIP_ERRORS):
-            raise InputError(_cut(name)) from error
+        if failures:
+            raise failures[0] from error
         raise
     finally:
         pysam.set_verbosity(verbosity)
-    if failures and isinstance(failures[0], _GZIP_ERRORS):
-        raise InputError(_cut(name))
-
-
-def _cut(name: str) -> str:
-    return f"{name}: is cut off or damaged (its compression ends early); copy it again"
-
-
-def _reading(name: str) -> Callable[[], BinaryIO]:
-    """Return what opens a file as bytes, unpacked."""
-    with Path(name).open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return lambda: cast("BinaryIO", gzip.open(name) if packed else Path(name).open("rb"))
+    if failures:
+        raise failures[0]
 
 
 def _checked(name: str) -> bool:
     """Refuse what is not a VCF or BCF by its first bytes; return whether it is plain gzip."""
-    if Path(name).is_dir():
-        msg = f"{name}: is a folder; give a VCF or BCF file"
-        raise InputError(msg)
-    try:
-        with Path(name).open("rb") as file:
-            start = file.read(64)
-        with _reading(name)() as text:
-            first = text.read(64)
-    except FileNotFoundError as error:
-        msg = f"{name}: there is no such file"
-        raise InputError(msg) from error
-    except _GZIP_ERRORS as error:
-        raise InputError(_cut(name)) from error
-    except OSError as error:
-        msg = f"{name}: cannot be read ({error.strerror})"
-        raise InputError(msg) from error
+    first = head_of(name, 64)
     reason = _refusal(first)
     if reason:
         msg = f"{name}: {reason}"
         raise InputError(msg)
+    with Path(name).open("rb") as file:
+        start = file.read(14)
     return start[:2] == b"\x1f\x8b" and start[12:14] != b"BC"
 
 
@@ -142,12 +113,7 @@ def _refusal(first: bytes) -> str:
     """Return why a file that starts so cannot be read; empty where it can."""
     if not first:
         return "is empty; a VCF starts with a header"
-    if first.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"
-    for magic, kind in _PACKED.items():
-        if first.startswith(magic):
-            return f"is packed with {kind}; unpack it, or pack it with bgzip"
-    if first.startswith(_ENCODED):
+    if first.startswith(b"\xef\xbb\xbf"):
         return "starts with a byte order mark; save it as plain UTF-8 without one"
     if not first.startswith((b"##fileformat=VCF", b"BCF\x02")):
         line = first.split(b"\n")[0][:40].decode("ascii", "replace")
@@ -156,17 +122,17 @@ def _refusal(first: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _unpacked(name: str, failures: list[Exception]) -> Iterator[BinaryIO]:
+def _piped(name: str, failures: list[InputError]) -> Iterator[BinaryIO]:
     """Give plain gzip as a pipe that a thread fills: pysam reads only bgzip by itself."""
     reading, writing = os.pipe()
 
     def fill() -> None:
+        # The reader may have enough before the end: while bytes are written, or as the pipe closes.
+        enough = contextlib.suppress(BrokenPipeError)
         try:
-            with os.fdopen(writing, "wb") as pipe, gzip.open(name) as file:
+            with enough, os.fdopen(writing, "wb") as pipe, unpacked(name) as file, enough:
                 shutil.copyfileobj(file, pipe)
-        except BrokenPipeError:
-            pass  # the reader had enough
-        except (OSError, EOFError, zlib.error) as error:
+        except InputError as error:
             failures.append(error)
 
     thread = threading.Thread(target=fill, daemon=True)
@@ -181,12 +147,9 @@ def _unpacked(name: str, failures: list[Exception]) -> Iterator[BinaryIO]:
 def _headless(name: str, error: Exception) -> str:
     """Say why a file that starts as a VCF cannot be opened."""
     if "EOF marker" in str(error) or "truncated" in str(error):
-        return _cut(name)
-    try:
-        with _reading(name)() as file:
-            line = next((line for line in file if line.startswith(b"#CHROM")), b"")
-    except (*_GZIP_ERRORS, OSError):
-        return _cut(name)
+        return damaged(name)
+    with unpacked(name) as file:
+        line = next((line for line in file if line.startswith(b"#CHROM")), b"")
     columns = line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
     samples = columns[9:]
     twice = [sample for i, sample in enumerate(samples) if sample in samples[:i]]
@@ -201,22 +164,19 @@ def _headless(name: str, error: Exception) -> str:
 
 def _diagnosed(name: str, number: int) -> str:
     """Say what is wrong with the row at which reading failed."""
-    try:
-        with _reading(name)() as file:
-            head = list(itertools.takewhile(lambda line: line.startswith(b"##"), file))
-            if head and head[0].startswith(b"BCF"):
-                return f"{name}, row {number}: cannot be read; the file is damaged"
-        with _reading(name)() as file:
-            size, fault, line_of = 0, "", len(head) + 1 + number
-            for count, line in enumerate(file, 1):
-                size = line.count(b"\t") + 1 if line.startswith(b"#CHROM") else size
-                if count == line_of:
-                    fault = _fault(line, size)
-                if fault:
-                    return f"{name}, row {number} (line {count}): {fault}"
-            # All of it was read, so that a damaged block is not the reason.
-    except (*_GZIP_ERRORS, OSError):
-        return _cut(name)
+    with unpacked(name) as file:
+        head = list(itertools.takewhile(lambda line: line.startswith(b"##"), file))
+        if head and head[0].startswith(b"BCF"):
+            return f"{name}, row {number}: cannot be read; the file is damaged"
+    with unpacked(name) as file:
+        size, fault, line_of = 0, "", len(head) + 1 + number
+        for count, line in enumerate(file, 1):
+            size = line.count(b"\t") + 1 if line.startswith(b"#CHROM") else size
+            if count == line_of:
+                fault = _fault(line, size)
+            if fault:
+                return f"{name}, row {number} (line {count}): {fault}"
+        # All of it was read, so that a damaged block is not the reason.
     return (
         f"{name}, row {number} (line {line_of}): cannot be parsed; check its INFO, FORMAT and GT "
         "with `bcftools view`"

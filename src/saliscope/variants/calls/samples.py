@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from saliscope.core.errors import InputError, OptionError, nearest
-from saliscope.variants.coding.text import lines
+from saliscope.core.textfile import lines
 
 __all__ = ["Match", "Sample", "SampleTable", "read_samples"]
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from saliscope.core.errors import InputError
+from saliscope.core.textfile import Path_, lines
 from saliscope.variants.coding.builds import accession_build, chromosome
 from saliscope.variants.coding.codons import table_number
-from saliscope.variants.coding.text import Path_, lines
 
 __all__ = ["Annotation", "Model", "read_annotation"]
 

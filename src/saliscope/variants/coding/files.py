@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from saliscope.core.errors import InputError
+from saliscope.core.textfile import Path_, lines
 from saliscope.variants.coding.annotation import read_annotation
 from saliscope.variants.coding.builds import agreed
 from saliscope.variants.coding.codons import translate
@@ -20,7 +21,6 @@ from saliscope.variants.coding.sequence import (
     named,
     read_fasta,
 )
-from saliscope.variants.coding.text import Path_, lines
 from saliscope.variants.coding.transcript import Transcript
 
 __all__ = ["read_transcript", "with_genome"]

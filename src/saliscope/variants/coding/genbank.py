@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from saliscope.core.errors import InputError
+from saliscope.core.textfile import Path_, text_of
 from saliscope.variants.coding.builds import accession_build, agreed, chromosome
 from saliscope.variants.coding.codons import table_number, translate
 from saliscope.variants.coding.sequence import checked_cds
-from saliscope.variants.coding.text import Path_, lines
 from saliscope.variants.coding.transcript import Transcript
 
 __all__ = ["Found", "read_genbank"]
@@ -51,7 +51,7 @@ def read_genbank(path: Path_) -> list[Found]:
     from Bio import BiopythonWarning, SeqIO
 
     parse: Any = SeqIO.parse  # has no annotations
-    text = "\n".join(line for _, line in lines(path)) + "\n"
+    text = text_of(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BiopythonWarning)

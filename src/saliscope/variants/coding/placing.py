@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from saliscope.core.errors import InputError
+from saliscope.core.textfile import Path_
 from saliscope.variants.coding.annotation import Annotation, Model, Row
-from saliscope.variants.coding.text import Path_
 
 __all__ = ["blocks_of", "chosen"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from Bio.Data import CodonTable
 
 from saliscope.core.errors import InputError
+from saliscope.core.textfile import Path_, lines
 from saliscope.variants.coding.builds import chromosome
 from saliscope.variants.coding.codons import code, translate
 from saliscope.variants.coding.edit import reverse_complement
-from saliscope.variants.coding.text import Path_, lines
 
 __all__ = ["checked_cds", "genome_contig", "genome_stretches", "named", "read_fasta"]
 

@@ -10,9 +10,10 @@ from statistics import median
 from typing import Literal
 
 from saliscope.core.errors import InputError, OptionError, nearest
+from saliscope.core.textfile import text_of
 from saliscope.variants.coding.builds import chromosome
 from saliscope.variants.coding.edit import Allele
-from saliscope.variants.population.reading import rows_of, text_of, whole
+from saliscope.variants.population.reading import rows_of, whole
 from saliscope.variants.population.record import Counts, Population, PopulationVariant
 
 __all__ = [
@@ -298,7 +299,7 @@ def read_allele_numbers(
     InputError
         One line: file, row, reason, remedy.
     """
-    text = text_of(path)
+    text = text_of(path, unit="row")
     rows = rows_of(path, text, "\t" if "\t" in text.split("\n", 1)[0] else ",")
     _, header = next(rows, (0, list[str]()))
     names = [name.strip().lower().lstrip("#") for name in header]

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from saliscope.core.errors import InputError
-from saliscope.variants.coding.edit import Allele
-from saliscope.variants.population.checks import check_counts, check_sums
+from saliscope.core.textfile import text_of
+from saliscope.variants.population.checks import check_sums
 from saliscope.variants.population.gnomad_header import (
     KINDS,
     PLACE,
@@ -24,7 +24,13 @@ from saliscope.variants.population.gnomad_header import (
     columns_of,
     is_gnomad_header,
 )
-from saliscope.variants.population.reading import rows_of, text_of, whole
+from saliscope.variants.population.reading import (
+    allele_of,
+    by_allele,
+    counts_of,
+    names_in,
+    rows_of,
+)
 from saliscope.variants.population.record import Counts, Population, PopulationVariant
 
 __all__ = ["read_gnomad_csv"]
@@ -96,10 +102,10 @@ def read_gnomad_csv(path: str | os.PathLike[str], *, build: str | None = None) -
     ...     file = pathlib.Path(folder) / "gnomAD_v2.1.1_ENSG00000067182_2019_04_09.csv"
     ...     _ = file.write_text(head + chr(10) + row)
     ...     p = read_gnomad_csv(file)
-    >>> p.source, p.build, p.groups, p.variants[Allele("12", 6438488, "A", "G")].groups["afr"].ac
-    ('gnomAD v2.1.1 browser export', 'GRCh37', ('afr',), 1)
+    >>> p.source, p.build, [v.groups["afr"].ac for v in p.variants.values()]
+    ('gnomAD v2.1.1 browser export', 'GRCh37', [1])
     """
-    text = text_of(path)
+    text = text_of(path, unit="row")
     first = text.split("\n", 1)[0]
     for separator, called in ((";", "semicolons"), ("\t", "tabs")):
         if separator in first and is_gnomad_header(first.replace('"', "").split(separator)):
@@ -128,16 +134,7 @@ def read_gnomad_csv(path: str | os.PathLike[str], *, build: str | None = None) -
     if build is None:
         msg = f"{path}: neither file name nor header tell the genome build; give build='GRCh38'"
         raise InputError(msg)
-    variants: dict[Allele, PopulationVariant] = {}
-    for variant in read:
-        if variant.allele in variants:
-            before = variants[variant.allele].row
-            msg = (
-                f"{path}, row {variant.row}: {variant.allele.label} stands in row {before} "
-                "already; remove one of both"
-            )
-            raise InputError(msg)
-        variants[variant.allele] = _sexed(variant, build, tally)
+    variants = by_allele(path, [_sexed(variant, build, tally) for variant in read])
     project = "ExAC" if set(tally.sources) == {"ExAC"} else "gnomAD"
     source = f"{project} v{version} browser export" if version else f"{project} browser export"
     notes = _notes(columns, tally, lost, len(variants), project)
@@ -164,20 +161,15 @@ def _row(
     lost: Sequence[str],
 ) -> PopulationVariant:
     where = f"{path}, row {line}"
-    total = _counts(where, "total", cells, columns.total)
+    total = counts_of(where, "total", cells, columns.total, KINDS)
     if total.ac is None or total.an is None:
         msg = f"{where}: 'Allele Count' or 'Allele Number' is blank; export the file again"
         raise InputError(msg)
-    groups = {group: _counts(where, group, cells, at) for group, at in columns.groups.items()}
+    groups = {
+        group: counts_of(where, group, cells, at, KINDS) for group, at in columns.groups.items()
+    }
     check_sums(where, total, groups, lost)
-    chrom, position, ref, alt = (cells[columns.place[name]].strip() for name in PLACE)
-    if not position.isdecimal() or int(position) < 1:
-        msg = f"{where}: the position is {position!r}, not a number from 1; export the file again"
-        raise InputError(msg)
-    for bases in (ref, alt):
-        if not re.fullmatch("[ACGTNacgtn]+", bases):
-            msg = f"{where}: {bases[:20]!r} is not an allele of A, C, G, T; export the file again"
-            raise InputError(msg)
+    allele = allele_of(where, *(cells[columns.place[name]].strip() for name in PLACE))
     other = {key: cells[at].strip() for key, at in columns.other.items()}
     failed, flags = _filters(other)
     tally.an = max(tally.an, total.an)
@@ -186,11 +178,11 @@ def _row(
     tally.consequences[other.get("consequence", "")] += 1
     tally.blank.update(group for group, counts in groups.items() if counts.an is None)
     return PopulationVariant(
-        Allele.of(chrom, int(position), ref, alt),
+        allele,
         line,
         total,
         groups,
-        ids=tuple(i for i in re.split(r"[;,|\s]+", other.get("rsids", "")) if i not in {"", "NA"}),
+        ids=names_in(other.get("rsids", "")),
         filters=failed,
         transcript=_named(other, "transcript"),
         consequence=_named(other, "consequence"),
@@ -203,20 +195,6 @@ def _row(
 def _named(other: Mapping[str, str], key: str) -> str:
     text = other.get(key, "")
     return "" if text == "NA" else text
-
-
-def _counts(where: str, label: str, cells: Sequence[str], at: Mapping[str, int]) -> Counts:
-    values: list[int | None] = []
-    for kind in KINDS:
-        text = cells[at[kind]] if kind in at else ""
-        try:
-            values.append(whole(text))
-        except (ValueError, OverflowError) as error:
-            msg = f"{where}: '{kind}' of {label} is {text[:20]!r}, not a whole number; correct it"
-            raise InputError(msg) from error
-    counts = Counts(*values)
-    check_counts(where, label, counts)
-    return counts
 
 
 def _filters(other: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 
 from saliscope.core.errors import InputError, OptionError
+from saliscope.core.textfile import head_of
 from saliscope.variants.population.gnomad_csv import read_gnomad_csv
 from saliscope.variants.population.gnomad_header import is_gnomad_header
 from saliscope.variants.population.groups import regroup
-from saliscope.variants.population.reading import head_of
 from saliscope.variants.population.record import Population
 from saliscope.variants.population.sites import Region
 from saliscope.variants.population.table import is_table_header, read_table

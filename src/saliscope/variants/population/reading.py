@@ -1,94 +1,20 @@
-"""Text tables: bytes to rows of cells, with one line for whatever is wrong with the file."""
+"""Tables of counts: text to rows of cells, cells to counts and alleles, rows to a population."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import os
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from saliscope.core.errors import InputError
+from saliscope.variants.coding.builds import chromosome
+from saliscope.variants.coding.edit import Allele
+from saliscope.variants.population.checks import check_counts
+from saliscope.variants.population.record import Counts, PopulationVariant
 
-__all__ = ["LFS", "head_of", "rows_of", "text_of", "whole"]
-
-LFS = b"version https://git-lfs"
-"""How a Git LFS pointer begins: a few lines of text in place of the file."""
-
-
-def head_of(path: str | os.PathLike[str], size: int = 65536) -> bytes:
-    """Return the first bytes of a file, unpacked where it is gzip.
-
-    Raises
-    ------
-    InputError
-        No such file, a folder, not readable, empty, a Git LFS pointer, cut off.
-    """
-    place = Path(path)
-    if place.is_dir():
-        msg = f"{path}: is a folder; give a file"
-        raise InputError(msg)
-    try:
-        with place.open("rb") as file:
-            start = file.read(size)
-        if start[:2] == b"\x1f\x8b":
-            with gzip.open(place) as unpacked:
-                start = unpacked.read(size)
-    except FileNotFoundError as error:
-        msg = f"{path}: there is no such file"
-        raise InputError(msg) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        msg = f"{path}: is cut off or damaged (gzip); copy it again"
-        raise InputError(msg) from error
-    except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror})"
-        raise InputError(msg) from error
-    if not start.strip():
-        msg = f"{path}: is empty"
-        raise InputError(msg)
-    if start.startswith(LFS):
-        msg = f"{path}: is a Git LFS pointer, not the file itself; fetch it with 'git lfs pull'"
-        raise InputError(msg)
-    return start
-
-
-def text_of(path: str | os.PathLike[str]) -> str:
-    """Return a whole text file (UTF-8, with or without byte order mark, plain or gzip).
-
-    Raises
-    ------
-    InputError
-        As `head_of`; UTF-16, a workbook, null bytes, other bytes that are not UTF-8.
-    """
-    start = head_of(path)
-    if start[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        msg = f"{path}: is UTF-16 text; save it as UTF-8"
-        raise InputError(msg)
-    if start[:4] == b"PK\x03\x04":
-        msg = f"{path}: is a workbook or zip file; save the table as CSV in UTF-8"
-        raise InputError(msg)
-    try:
-        raw = Path(path).read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        msg = f"{path}: is cut off or damaged (gzip); copy it again"
-        raise InputError(msg) from error
-    if b"\x00" in raw:
-        line = raw[: raw.index(b"\x00")].count(b"\n") + 1
-        msg = f"{path}, row {line}: holds null bytes; this is not UTF-8 text"
-        raise InputError(msg)
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        msg = (
-            f"{path}, row {line}: is not UTF-8 (byte {raw[error.start]:#04x}); "
-            "save the file as UTF-8 text"
-        )
-        raise InputError(msg) from error
+__all__ = ["allele_of", "by_allele", "counts_of", "names_in", "rows_of", "whole"]
 
 
 def rows_of(
@@ -162,3 +88,100 @@ def whole(text: str) -> int | None:
         if not number.is_integer():
             raise ValueError(text) from None
         return int(number)
+
+
+def counts_of(
+    where: str, label: str, cells: Sequence[str], at: Mapping[str, int], kinds: Sequence[str]
+) -> Counts:
+    """Return the counts of one group from the cells of a row.
+
+    Parameters
+    ----------
+    where, label : str
+        File and row, and the group (or "total"), for messages.
+    cells : sequence of str
+    at : mapping of str to int
+        Where each kind of count stands; a kind that is not there was not measured.
+    kinds : sequence of str
+        What the source calls copies, chromosomes, homozygous and hemizygous people.
+
+    Raises
+    ------
+    InputError
+        Not a whole number, negative, or more than there can be.
+
+    Examples
+    --------
+    >>> counts_of("a.csv, row 2", "EUR", ["3", "90", ""], {"ac": 0, "an": 1}, ("ac", "an"))
+    Counts(ac=3, an=90, homozygotes=None, hemizygotes=None)
+    """
+    values: list[int | None] = []
+    for kind in kinds:
+        text = cells[at[kind]] if kind in at else ""
+        try:
+            values.append(whole(text))
+        except (ValueError, OverflowError) as error:
+            msg = f"{where}: {kind!r} of {label} is {text[:20]!r}, not a whole number; correct it"
+            raise InputError(msg) from error
+    counts = Counts(*values)
+    check_counts(where, label, counts)
+    return counts
+
+
+def allele_of(where: str, chrom: str, position: str, ref: str, alt: str) -> Allele:
+    """Return the allele that four cells of a row name, as in a VCF.
+
+    Raises
+    ------
+    InputError
+        The position is not a number from 1, or the alleles are not bases.
+
+    Examples
+    --------
+    >>> allele_of("a.csv, row 2", "chr6", "18130918", "TA", "CA").label
+    '6-18130918-T-C'
+    """
+    if not position.isdecimal() or int(position) < 1:
+        msg = f"{where}: the position is {position[:20]!r}, not a number from 1; correct the row"
+        raise InputError(msg)
+    for bases in (ref, alt):
+        if not re.fullmatch("[ACGTNacgtn]+", bases):
+            msg = (
+                f"{where}: {bases[:20]!r} is not an allele; write bases A, C, G, T as in a VCF, or "
+                "export the file again"
+            )
+            raise InputError(msg)
+    return Allele.of(chromosome(chrom), int(position), ref, alt)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Return the names in a cell, such as rs numbers, whatever stands between them.
+
+    Examples
+    --------
+    >>> names_in("rs1;rs2"), names_in("NA")
+    (('rs1', 'rs2'), ())
+    """
+    return tuple(part for part in re.split(r"[;,|\s]+", text) if part not in {"", "NA"})
+
+
+def by_allele(
+    path: str | os.PathLike[str], variants: Iterable[PopulationVariant]
+) -> dict[Allele, PopulationVariant]:
+    """Return variants by their allele.
+
+    Raises
+    ------
+    InputError
+        An allele stands there twice.
+    """
+    found: dict[Allele, PopulationVariant] = {}
+    for variant in variants:
+        before = found.setdefault(variant.allele, variant)
+        if before is not variant:
+            msg = (
+                f"{path}, row {variant.row}: {variant.allele.label} stands in row {before.row} "
+                "already; remove one of both"
+            )
+            raise InputError(msg)
+    return found

@@ -7,11 +7,16 @@ import re
 from collections.abc import Mapping, Sequence
 
 from saliscope.core.errors import InputError, OptionError
-from saliscope.variants.coding.builds import build_name, chromosome
-from saliscope.variants.coding.edit import Allele
-from saliscope.variants.population.checks import check_counts
-from saliscope.variants.population.reading import rows_of, text_of, whole
-from saliscope.variants.population.record import Counts, Population, PopulationVariant
+from saliscope.core.textfile import text_of
+from saliscope.variants.coding.builds import build_name
+from saliscope.variants.population.reading import (
+    allele_of,
+    by_allele,
+    counts_of,
+    names_in,
+    rows_of,
+)
+from saliscope.variants.population.record import Population, PopulationVariant
 
 __all__ = ["is_table_header", "read_table"]
 
@@ -68,13 +73,13 @@ def read_table(path: str | os.PathLike[str], *, build: str | None = None) -> Pop
     ...     _ = file.write_text("chrom,pos,ref,alt,ac,an,hom,ac_EUR,an_EUR" + chr(10)
     ...                         + "6,18130918,T,C,40,1000,1,30,800" + chr(10))
     ...     p = read_table(file, build="GRCh37")
-    >>> p.groups, p.variants[Allele("6", 18130918, "T", "C")].groups["EUR"].frequency
-    (('EUR',), 0.0375)
+    >>> [(a.label, v.groups["EUR"].frequency) for a, v in p.variants.items()]
+    [('6-18130918-T-C', 0.0375)]
     """
     if build is not None and build_name(build) is None:
         msg = f"build {build!r} is not known; give 'GRCh37' or 'GRCh38'"
         raise OptionError(msg)
-    text = text_of(path)
+    text = text_of(path, unit="row")
     first = text.split("\n", 1)[0]
     if ";" in first and is_table_header(first.split(";")):
         msg = f"{path}, row 1: cells are separated by semicolons; save with commas or tabs"
@@ -87,17 +92,9 @@ def read_table(path: str | os.PathLike[str], *, build: str | None = None) -> Pop
         msg = f"{path}: has a header and no rows"
         raise InputError(msg)
     total, groups, place = _columns(path, rows[0][1])
-    variants: dict[Allele, PopulationVariant] = {}
-    for line, cells in rows[1:]:
-        variant = _row(path, line, cells, total, groups, place)
-        if variant.allele in variants:
-            before = variants[variant.allele].row
-            msg = (
-                f"{path}, row {line}: {variant.allele.label} stands in row {before} already; "
-                "remove one of both"
-            )
-            raise InputError(msg)
-        variants[variant.allele] = variant
+    variants = by_allele(
+        path, [_row(path, line, cells, total, groups, place) for line, cells in rows[1:]]
+    )
     notes = () if "hom" in total else ("no column hom: carriers are not known",)
     return Population(
         "table of counts", str(path), build_name(build) if build else None, tuple(groups),
@@ -153,15 +150,9 @@ def _row(
 ) -> PopulationVariant:
     where = f"{path}, row {line}"
     own = {name: cells[at].strip() for name, at in place.items()}
-    if not own["pos"].isdecimal() or int(own["pos"]) < 1:
-        msg = f"{where}: the position is {own['pos'][:20]!r}, not a number from 1; correct it"
-        raise InputError(msg)
-    for name in ("ref", "alt"):
-        if not re.fullmatch("[ACGTNacgtn]+", own[name]):
-            msg = f"{where}: {name} is {own[name][:20]!r}; write bases A, C, G, T as in a VCF"
-            raise InputError(msg)
-    all_ = _counts(where, "total", cells, total)
-    parts = {group: _counts(where, group, cells, at) for group, at in groups.items()}
+    allele = allele_of(where, own["chrom"], own["pos"], own["ref"], own["alt"])
+    all_ = counts_of(where, "total", cells, total, _FIELDS)
+    parts = {g: counts_of(where, g, cells, at, _FIELDS) for g, at in groups.items()}
     if all_.ac is None or all_.an is None:
         msg = f"{where}: ac or an is blank; fill it in, or leave the row out"
         raise InputError(msg)
@@ -170,11 +161,11 @@ def _row(
             msg = f"{where}: group {group} has more than the total; correct the row"
             raise InputError(msg)
     return PopulationVariant(
-        Allele.of(chromosome(own["chrom"]), int(own["pos"]), own["ref"], own["alt"]),
+        allele,
         line,
         all_,
         parts,
-        ids=tuple(part for part in re.split(r"[;,|\s]+", own.get("id", "")) if part),
+        ids=names_in(own.get("id", "")),
         filters=tuple(
             part for part in re.split(r"[;,]", own.get("filter", "")) if part not in {"", "PASS"}
         ),
@@ -183,17 +174,3 @@ def _row(
         protein=own.get("protein", ""),
         coding=own.get("coding", ""),
     )
-
-
-def _counts(where: str, label: str, cells: Sequence[str], at: _At) -> Counts:
-    values: list[int | None] = []
-    for field in _FIELDS:
-        text = cells[at[field]] if field in at else ""
-        try:
-            values.append(whole(text))
-        except (ValueError, OverflowError) as error:
-            msg = f"{where}: {field} of {label} is {text[:20]!r}, not a whole number; correct it"
-            raise InputError(msg) from error
-    counts = Counts(*values)
-    check_counts(where, label, counts)
-    return counts

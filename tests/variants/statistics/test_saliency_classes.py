@@ -79,4 +79,14 @@ def test_concordance_of_a_linear_model_and_of_chance():
     assert abs(chance.spearman) < 0.06
     assert chance.same_sign == pytest.approx(0.5, abs=0.06)
     flat = concordance([1.0, 1.0], [1.0, 2.0])
-    assert (flat.spearman, flat.same_sign, flat.loud) == (None, None, 0)
+    assert (flat.spearman, flat.same_sign, flat.loud, flat.chance) == (None, None, 0, None)
+
+
+def test_chance_of_equal_signs_is_from_how_often_each_sign_is():
+    # Loud in both: the last four; gradients all below zero, ablations predict +, -, -, -.
+    gradients = [0.1, 0.1, 0.1, 0.1, -2.0, -2.0, -2.0, -2.0]
+    shifts = [0.1, 0.1, 0.1, 0.1, -3.0, 3.0, 3.0, 3.0]
+    c = concordance(gradients, shifts)
+    assert (c.loud, c.same_sign, c.chance) == (4, 0.75, 0.75)
+    mixed = concordance([*gradients[:4], -2.0, -2.0, 2.0, 2.0], shifts)
+    assert (mixed.same_sign, mixed.chance) == (0.25, 0.5 * 0.75 + 0.5 * 0.25)

@@ -123,21 +123,27 @@ class Concordance:
     spearman : float, optional
         None where one of the two does not vary.
     same_sign : float, optional
-        Share of equal signs among changes loud in both; chance is one half. None without any.
+        Share of equal signs among changes loud in both; None without any.
     loud : int
         Changes loud in both.
+    chance : float, optional
+        Share of equal signs if the two were independent, from how often each is of which sign. It
+        is one half only where one of the two is as often above zero as below.
     """
 
     n: int
     spearman: float | None
     same_sign: float | None
     loud: int
+    chance: float | None
 
 
 def concordance(gradients: Sequence[float] | npt.ArrayLike, shifts: npt.ArrayLike) -> Concordance:
     """Return the agreement of gradients with negated last-out shifts over many changes.
 
-    The control of the saliency check: with randomized weights it falls to chance.
+    For the control of the saliency check the gradients are those of a model with randomized
+    weights, the shifts still those of the trained one: agreement falls to chance. (A randomized
+    model's gradient goes on predicting that model's own ablations.)
 
     Parameters
     ----------
@@ -152,8 +158,8 @@ def concordance(gradients: Sequence[float] | npt.ArrayLike, shifts: npt.ArrayLik
     Examples
     --------
     >>> c = concordance([1, 2, 3, 4], [-1, -2, -4, -3])
-    >>> round(c.spearman, 6), c.same_sign, c.loud
-    (0.8, 1.0, 2)
+    >>> round(c.spearman, 6), c.same_sign, c.loud, c.chance
+    (0.8, 1.0, 2, 1.0)
     """
     from scipy.stats import rankdata
 
@@ -162,13 +168,13 @@ def concordance(gradients: Sequence[float] | npt.ArrayLike, shifts: npt.ArrayLik
         msg = f"{len(predicted)} gradients, {len(observed)} shifts: give two or more of each"
         raise InputError(msg)
     varied = np.ptp(predicted) > 0 and np.ptp(observed) > 0
-    rho = np.corrcoef(rankdata(predicted), rankdata(observed))[0, 1] if varied else None
+    rho = float(np.corrcoef(rankdata(predicted), rankdata(observed))[0, 1]) if varied else None
     size, other = np.abs(predicted), np.abs(observed)
     loud = (size > np.median(size)) & (other > np.median(other))
-    same = np.sign(predicted[loud]) == np.sign(observed[loud])
+    if not loud.any():
+        return Concordance(len(predicted), rho, None, 0, None)
+    one, two = np.sign(predicted[loud]), np.sign(observed[loud])
+    chance = sum(np.mean(one == sign) * np.mean(two == sign) for sign in (-1, 0, 1))
     return Concordance(
-        n=len(predicted),
-        spearman=None if rho is None else float(rho),
-        same_sign=float(same.mean()) if len(same) else None,
-        loud=len(same),
-    )
+        len(predicted), rho, float(np.mean(one == two)), len(one), float(chance)
+    )  # fmt: skip

@@ -16,12 +16,13 @@ from saliscope.variants.coding.haplotype import Change, Haplotype, haplotype
 from saliscope.variants.effects.record import BackgroundShift
 from saliscope.variants.effects.scoring import Scorer
 from saliscope.variants.population.absence import presence, upper_bound
-from saliscope.variants.population.match import Matched
+from saliscope.variants.population.expected import Expected, ExpectedHaplotypes
+from saliscope.variants.population.match import Matched, MatchedVariant
 
 __all__ = ["Backdrop"]
 
 MOST_IMPLANTED = 50
-"""Distinct proteins of the panel on which a change that nobody carries is implanted."""
+"""Distinct proteins of a panel, or of those to expect, on which a change is implanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,57 +35,86 @@ class Backdrop:
         Without the person.
     population : Matched, optional
     group : str, optional
-        The person's group in the panel.
+        The person's group in the panel, or one of the population's.
     notes : tuple of str
         What a reader must know of the population.
+    expected : ExpectedHaplotypes, optional
+        Without a panel: haplotypes that the counts of the population let expect.
     """
 
     panel: Panel | None
     population: Matched | None
     group: str | None
     notes: tuple[str, ...]
+    expected: ExpectedHaplotypes | None = None
 
     @classmethod
     def of(
         cls, sample: str, panel: Panel | None, population: Matched | None,
         group: str | None,
     ) -> Backdrop:  # fmt: skip
-        """Leave the person out of the panel, and find the person's group."""
+        """Leave the person out of the panel, and find the person's group.
+
+        Raises
+        ------
+        InputError
+            The group is not one of the panel, or without a panel not one of the population.
+        """
         notes: list[str] = []
+        expected = None
         if panel is not None:
             known = panel.table.samples.get(sample)
             if group is None and known is not None and known.group in panel.groups:
                 group = known.group
-            elif group is not None and group not in panel.groups:
-                msg = f"group {group!r} is not in the panel; it has: {', '.join(panel.groups)}"
-                raise InputError(msg)
+            _check_group(group, panel.groups, "the panel")
             panel = panel.without(sample)
             people = f"{len(panel.people):,} people in {len(panel.groups)} groups"
             notes += [f"phased panel of {people}", *panel.notes]
         if population is not None:
-            notes += [population.sentence, *population.population.notes]
+            source = population.population
+            notes += [population.sentence, *source.notes]
+            notes.append(f"whether {sample} is among the people of {source.source} is not known")
+            if panel is None:
+                found = ExpectedHaplotypes(population)
+                expected = found if found.of() else None
+                _check_group(group, tuple(found.chromosomes), source.source)
+            if expected is not None:
+                notes.append(expected.sentence)
         if panel is None and population is None:
+            _check_group(group, (), "a population, for none was given")
             notes.append("no population was given: nothing is compared with carriers")
-        return cls(panel, population, group, tuple(notes))
+        return cls(panel, population, group, tuple(notes), expected)
 
     # -- haplotypes ----------------------------------------------------------------------------
 
     @property
     def frequent(self) -> Haplotype | None:
-        """The most frequent haplotype of the person's group, or of all."""
-        return None if self.panel is None else self.panel.most_frequent(self.group).haplotype
+        """The most frequent haplotype of the person's group, or of all: seen, or to expect."""
+        if self.panel is not None:
+            return self.panel.most_frequent(self.group).haplotype
+        return None if self.expected is None else self._expected_most(self.expected).haplotype
+
+    def _expected_most(self, expected: ExpectedHaplotypes) -> Expected:
+        group = self.group
+        return max(expected.of(), key=lambda e: sum(e.counts.values()) if group is None
+                   else e.shares[group])  # fmt: skip
 
     @property
     def frequent_text(self) -> str:
         """The most frequent haplotype with its count, in words."""
-        if self.panel is None:
+        group = self.group
+        if self.panel is not None:
+            seen = self.panel.most_frequent(group)
+            label, counts, sizes = seen.haplotype.label, seen.counts, self.panel.chromosomes
+            how, whom = "", "the panel"
+        elif self.expected is not None:
+            most = self._expected_most(self.expected)
+            label, counts, sizes = most.haplotype.label, most.counts, self.expected.chromosomes
+            how, whom = "to expect on ", "all groups"
+        else:
             return ""
-        best = self.panel.most_frequent(self.group)
-        count = best.total if self.group is None else best.counts[self.group]
-        total = sum(self.panel.chromosomes.values())
-        total = total if self.group is None else self.panel.chromosomes[self.group]
-        where = self.group or "the panel"
-        return f"{best.haplotype.label} ({count:,} of {total:,} haplotypes of {where})"
+        count, total = (sum(n.values()) if group is None else n[group] for n in (counts, sizes))
+        return f"{label} ({how}{count:,} of {total:,} haplotypes of {group or whom})"
 
     def proteins(self, considered: Sequence[Configuration]) -> Iterator[str]:
         """Yield all proteins whose scores the backgrounds of a person's changes need."""
@@ -100,21 +130,30 @@ class Backdrop:
         self, change: Change
     ) -> Iterator[tuple[Haplotype, Haplotype, Mapping[str, int]]]:  # fmt: skip
         """Yield haplotypes with and without a change: its carriers', or those it is put on."""
-        if self.panel is None or change.kind == "synonymous":
+        if change.kind == "synonymous":
             return
-        carried = self.panel.backgrounds(change)
+        carried = () if self.panel is None else self.panel.backgrounds(change)
         if carried:
             for found in carried:
                 yield found.haplotype, found.without, found.counts
             return
-        for protein in self.panel.proteins[:MOST_IMPLANTED]:
-            host = protein.haplotype
+        for host, counts in self._hosts(change):
             try:
                 with_it = haplotype(host.transcript, [*host.edits, *change.edits])
             except InputError:  # another change stands at the place
                 continue
-            if any(c.edits == change.edits and not c.silenced for c in with_it.changes):
-                yield with_it, host, protein.counts
+            acts = any(c.edits == change.edits and not c.silenced for c in with_it.changes)
+            if acts and host.protein and with_it.protein:  # a lost start has no score
+                yield with_it, host, counts
+
+    def _hosts(self, change: Change) -> Iterator[tuple[Haplotype, Mapping[str, int]]]:
+        """Yield the haplotypes that a change is put on, the most frequent first."""
+        if self.panel is not None:
+            for seen in self.panel.proteins[:MOST_IMPLANTED]:
+                yield seen.haplotype, seen.counts
+        elif self.expected is not None:
+            for one in self.expected.of(change)[:MOST_IMPLANTED]:
+                yield one.haplotype, one.counts
 
     def shifts(
         self, scorer: Scorer, change: Change, own_without: Haplotype, own: Haplotype
@@ -151,32 +190,46 @@ class Backdrop:
     def source(self, change: Change) -> str:
         """Return where the backgrounds of a change are from."""
         if self.panel is None:
-            return "reference only"
+            return "reference only" if self.expected is None else "expected from frequencies"
         if self.panel.backgrounds(change):
             return "carriers observed"
         return "implanted on the panel"
 
     # -- counts --------------------------------------------------------------------------------
 
+    def _listed(self, change: Change) -> MatchedVariant | None:
+        """Return the row of the population that makes a change by itself."""
+        if self.population is None or len(change.edits) != 1:
+            return None
+        return self.population.by_coding.get(change.coding)
+
     def carriers(self, change: Change) -> dict[str, Any]:
-        """Return people who carry a change and of whom it is known, by group."""
-        if self.panel is None:
+        """Return people who carry a change and of whom it is known, by group.
+
+        Of a panel, else of the counts of a population; on X and Y these do not tell of how many
+        people it is known.
+        """
+        if self.panel is not None:
+            found = self.panel.carriers(change)
+            return {"carriers": dict(found.people), "called": dict(found.called)}
+        row = self._listed(change)
+        if row is None or row.variant.filters:
             return {}
-        found = self.panel.carriers(change)
-        return {"carriers": dict(found.people), "called": dict(found.called)}
+        people = {g: n for g, c in row.variant.groups.items() if (n := c.carriers) is not None}
+        diploid = row.variant.allele.chrom not in {"X", "Y", "MT"}
+        called = {g: (row.variant.groups[g].an or 0) // 2 for g in people} if diploid else {}
+        return {"carriers": people, "called": called}
 
     def presence(self, change: Change) -> str:
         """Return what the population says of a change, in one sentence."""
+        row = self._listed(change)
+        if row is not None and self.population is not None:
+            return presence(self.population.population, row.variant.allele).sentence
         if self.population is not None and len(change.edits) == 1:
-            matched = self.population
-            row = next(
-                (m for m in matched.matched if m.change.coding == change.coding), None
-            )  # fmt: skip
-            if row is not None:
-                return presence(matched.population, row.variant.allele).sentence
-            if matched.transcript.chrom is not None:
-                allele = matched.transcript.allele(change.edits[0])
-                return presence(matched.population, allele).sentence
+            transcript = self.population.transcript
+            if transcript.chrom is not None:
+                allele = transcript.allele(change.edits[0])
+                return presence(self.population.population, allele).sentence
         if self.panel is None:
             return ""
         found = self.panel.carriers(change)
@@ -208,6 +261,13 @@ class Backdrop:
         keep = np.array([change.short in names for change in missense], dtype=bool)
         seen_shifts: FloatArray = shifts[keep]
         return seen_shifts
+
+
+def _check_group(group: str | None, groups: Sequence[str], where: str) -> None:
+    if group is not None and group not in groups:
+        has = f"it has: {', '.join(groups)}" if groups else "it has no groups; leave the group out"
+        msg = f"group {group!r} is not in {where}; {has}"
+        raise InputError(msg)
 
 
 def _cosine(one: FloatArray, other: FloatArray) -> float | None:

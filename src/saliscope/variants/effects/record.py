@@ -14,6 +14,8 @@ from saliscope.core.record import plain, write_beside
 if TYPE_CHECKING:
     import pandas as pd
 
+    from saliscope.variants.effects.control import SaliencyControl
+    from saliscope.variants.effects.linkage import PanelLinkage
     from saliscope.variants.statistics.reference import Standing
 
 __all__ = ["BackgroundShift", "Copy", "Effect", "Interpretation", "Pair"]
@@ -84,8 +86,8 @@ class Effect:
         Where first-in stands among all missense changes, and among those seen in the population.
     backgrounds : tuple of BackgroundShift
     source : str
-        Where backgrounds are from: "carriers observed", "implanted on the panel" or
-        "reference only".
+        Where backgrounds are from: "carriers observed", "implanted on the panel", "expected from
+        frequencies" or "reference only".
     spread : str
         What is said of how backgrounds differ.
     carriers, called : mapping of str to int
@@ -241,6 +243,10 @@ class Interpretation:
         What the population is; genotypes not called; alleles carried and not read; what else a
         reader must know.
     model, settings, versions : mapping
+    linkage : PanelLinkage, optional
+        Linkage of the panel's coding variants; None without a panel.
+    control : SaliencyControl, optional
+        Gradients against ablations over the reference set, beside those of randomized weights.
     """
 
     sample: str
@@ -267,6 +273,8 @@ class Interpretation:
     model: Mapping[str, Any]
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
+    linkage: PanelLinkage | None = None
+    control: SaliencyControl | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""

@@ -53,8 +53,10 @@ SOURCES = {
     "implanted on the panel": "Source: implanted on the panel. Nobody in the panel carries this "
     "change; it was put on the panel's haplotypes. Counts are haplotypes with that background, "
     "not carriers. One background has one value, in whomever it occurs.",
-    "sampled from frequencies": "Source: sampled from frequencies. Backgrounds were put together "
-    "from allele frequencies as if variants were independent; counts are not carriers.",
+    "expected from frequencies": "Source: expected from frequencies. Backgrounds were put together "
+    "from allele frequencies as if variants were independent (linkage equilibrium), for their "
+    "linkage is not known; this change was put on them. Counts are chromosomes on which the "
+    "background is to be expected, not people seen, and not carriers.",
     "reference only": "Source: reference only. No haplotypes of a population were given, so there "
     "is no background to compare with but the reference.",
 }

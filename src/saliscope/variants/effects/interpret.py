@@ -12,7 +12,9 @@ from saliscope.variants.calls.panel import Panel
 from saliscope.variants.calls.person import Configuration, Person, person, weighted
 from saliscope.variants.calls.record import Calls
 from saliscope.variants.coding.haplotype import Change, Haplotype, haplotype
+from saliscope.variants.effects.control import saliency_control
 from saliscope.variants.effects.gradients import Gradients, gradients_of
+from saliscope.variants.effects.linkage import panel_linkage
 from saliscope.variants.effects.pairs import Key, PairResult, compare_pairs, pair_key
 from saliscope.variants.effects.population import Backdrop
 from saliscope.variants.effects.record import Copy, Effect, Interpretation, Pair
@@ -139,6 +141,10 @@ def interpret(
         model=scorer.model.describe(),
         settings={"readout": scorer.kind, "null_pairs": pairs, "seed": seed},
         versions=versions(),
+        linkage=None if backdrop.panel is None else panel_linkage(
+            backdrop.panel, scorer, main, noise, seed=seed
+        ),
+        control=saliency_control(scorer, base, seed=seed),
     )  # fmt: skip
 
 

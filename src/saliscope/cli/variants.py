@@ -185,7 +185,7 @@ Example:
 \b
 The table has the columns sample, status (case or control) and stratum.
 Cost: seconds, no model is run.
-Writes cohort.csv. Exit code: 0; 2 on bad input.
+Writes report.html, cohort.csv. Exit code: 0; 2 on bad input.
 """
 )
 def cohort(

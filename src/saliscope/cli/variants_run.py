@@ -18,6 +18,7 @@ from saliscope.variants.effects.pairs import compare_pairs, pair_key
 from saliscope.variants.effects.record import Interpretation
 from saliscope.variants.effects.reference import comparable, reference_set
 from saliscope.variants.effects.scoring import Scorer
+from saliscope.variants.report.cohort_page import cohort_html
 from saliscope.variants.report.page import report_html
 from saliscope.variants.session import Gene, interpret_files, read_panel, read_population
 
@@ -159,4 +160,5 @@ def cohort(
             say(f"{change.protein or change.coding}: {one.text}", quiet=quiet)
         say(found.control.text, quiet=quiet)
         data = found.to_frame().to_csv(index=False).encode()
-        print(write_beside(folder.path / "cohort.csv", data))
+        write_beside(folder.path / "cohort.csv", data)
+        print(cohort_html(found, folder.path / "report.html"))

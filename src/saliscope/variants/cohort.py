@@ -210,7 +210,7 @@ def _absent(calls: Calls, status: Status) -> Iterator[str]:
     ):
         if left:
             people = "1 sample" if left == 1 else f"{left:,} samples"
-            yield f"{people} of {there} not in {missing}: left out"
+            yield f"left out: {people} of {there}, not in {missing}"
 
 
 def _changes(calls: Calls) -> tuple[list[Change], list[str]]:

@@ -17,6 +17,7 @@ from saliscope.models.protein import ProteinModel
 from saliscope.models.text import TextModel
 
 FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+HEADS = {"call", "hidden", "embedding"}
 KINDS = ["esm", "esm without dropout", "bert", "roberta"]
 
 
@@ -52,7 +53,7 @@ def test_the_unchanged_embedding_gives_the_models_own_output(
             batch = model.realize([Piece(sample, moved, np.array([0]))])
             for gradients in (False, True):
                 with torch.set_grad_enabled(gradients):
-                    heads, leaf = model.forward(batch, gradients=gradients)
+                    heads, leaf = model.forward(batch, HEADS, gradients=gradients)
                 assert torch.equal(heads["call"].logits, own(model, sample.context["ids"]))
                 assert leaf is not None
 
@@ -66,7 +67,7 @@ def test_the_other_end_of_the_path_is_the_baseline_itself(kind: str) -> None:
     path = Perturbation.path(sample.units, [0.0], baseline)
     batch = model.realize([Piece(sample, path, np.array([0]))])
     with torch.no_grad():
-        heads, _ = model.forward(batch, gradients=False)
+        heads, _ = model.forward(batch, HEADS, gradients=False)
     torch.testing.assert_close(heads["call"].logits, own(model, baseline.ids), rtol=0, atol=1e-12)
 
 
@@ -85,7 +86,7 @@ def test_padding_changes_nothing(kind: str, by: str) -> None:
         for s in samples
     ]  # fmt: skip
     with torch.no_grad():
-        heads, _ = model.forward(model.realize(pieces), gradients=False)
+        heads, _ = model.forward(model.realize(pieces), HEADS, gradients=False)
     for row, sample in enumerate(samples):
         alone = own(model, sample.context["ids"])[0]
         got = heads["call"].logits[row]
@@ -121,7 +122,7 @@ def test_a_masked_unit_is_the_mask_token_given_to_the_model(kind: str) -> None:
     moved = Perturbation.without_each(sample.units.each(), model.fill(sample, None))
     rows = np.arange(moved.rows)
     with torch.no_grad():
-        heads, _ = model.forward(model.realize([Piece(sample, moved, rows)]), gradients=False)
+        heads, _ = model.forward(model.realize([Piece(sample, moved, rows)]), HEADS, gradients=False)
     for row, place in enumerate(sample.units.kept):
         ids = sample.context["ids"].copy()
         ids[place] = model.mask_id

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saliscope.core.ask import Estimate
-from saliscope.core.attribution import Attribution, dataset
+from saliscope.core.attribution import Attribution
 from saliscope.core.health import Finding, Health, finding
 from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline
-from saliscope.core.record import plain
+from saliscope.core.record import Arrays
 from saliscope.core.tasks import Outcome
 from saliscope.core.units import Units
 
@@ -96,7 +96,7 @@ def assemble(
     found: list[Finding] = [*findings]
     for outcome, estimate, prediction in zip(outcomes, made, predicted, strict=True):
         found += _examined(wanted, outcome, estimate, prediction)
-    data = dataset(values, (*lead, *dims), coords, numbers, extra)
+    data = Arrays(values, (*lead, *dims), coords, numbers, extra)
     meta = _meta(wanted, outcomes, predicted, made[0], units, names, found, about)
     return Attribution(data, meta)
 
@@ -208,7 +208,7 @@ def _meta(
         "misuse": spec.misuse,
         "prediction": _prediction(wanted, predicted[0]) if not many or len(outcomes) == 1 else [],
         "health": [f.to_dict() for f in Health(found)],
-        "provenance": plain(provenance),
+        "provenance": provenance,
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from saliscope.core.engine import Job, Outcome, Progress, drive
 from saliscope.core.errors import RefusedError, SaliscopeError
 from saliscope.core.health import Finding
 from saliscope.core.model import Sample
+from saliscope.core.perturbation import Baseline
 from saliscope.core.target import BoundTarget, Many
 from saliscope.core.target_spec import as_target
 
@@ -144,9 +144,13 @@ def _job(wanted: Plan, sample: Sample, predicted: Outcome | None) -> Job:
 def _make(
     wanted: Plan, sample: Sample, bound: BoundTarget, start: Callable[[Question], Steps]
 ) -> Job:
-    removes = "fill" in wanted.method.takes
-    given: Any = wanted.fill if removes else wanted.baseline
-    baseline = wanted.model.fill(sample, given) if removes else wanted.model.baseline(sample, given)
+    takes, model = wanted.method.takes, wanted.model
+    if "fill" in takes:
+        baseline = model.fill(sample, wanted.fill)
+    else:
+        baseline = (
+            model.baseline(sample, wanted.baseline) if "baseline" in takes else Baseline("none")
+        )
     if baseline.deletes and bound.head == "tokens":
         msg = (
             f"{sample.name}: deletion would change what {bound.names[0]} is taken over; "

@@ -6,7 +6,7 @@ wrong the integral still is, is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = ["Evaluation", "Integral", "integrate"]
 
 _ROUNDING = 1e-5
 _NARROWEST = 1e-9
+_EAGER = 9  # nodes of the first ask
 
 Evaluation = Generator[Ask, Answer, tuple[FloatArray, FloatArray]]
 """Asks, and returns slopes (nodes, targets, *units) and scores (nodes, targets)."""
@@ -52,6 +53,24 @@ class Integral:
     findings: tuple[Finding, ...]
 
 
+_Wanted = tuple[tuple[float, ...], FloatArray | None]  # nodes of a panel, spread of its parent
+
+
+def _nodes(wanted: Sequence[_Wanted]) -> list[float]:
+    return sorted({node for nodes, _ in wanted for node in nodes})
+
+
+def _panels(
+    wanted: Sequence[_Wanted],
+    slopes: Mapping[float, FloatArray],
+    scores: Mapping[float, FloatArray],
+) -> list[Panel]:
+    return [
+        panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes], spread)
+        for nodes, spread in wanted
+    ]
+
+
 def integrate(
     evaluate: Callable[[Sequence[float]], Evaluation], tolerance: float, limit: int
 ) -> Generator[Ask, Answer, Integral]:
@@ -59,19 +78,22 @@ def integrate(
     slopes: dict[float, FloatArray] = {}
     scores: dict[float, FloatArray] = {}
     panels: list[Panel] = []
-    wanted: list[tuple[tuple[float, ...], FloatArray | None]] = [(quarters(0.0, 1.0), None)]
     findings: list[Finding] = []
     end: FloatArray | None = None
+    # Few paths are done with five nodes, so the nine of both halves are asked for together.
+    halves = [quarters(0.0, 0.5), quarters(0.5, 1.0)]
+    wanted: list[_Wanted] = [(quarters(0.0, 1.0), None)]
+    fresh = _nodes([(nodes, None) for nodes in halves] if limit >= _EAGER else wanted)
     while True:
-        fresh = sorted({node for nodes, _ in wanted for node in nodes} - scores.keys())
         gradients, values_at = yield from evaluate(fresh)
         slopes |= dict(zip(fresh, gradients, strict=True))
         scores |= dict(zip(fresh, values_at, strict=True))
-        end = slopes[1.0] if end is None else end
-        panels += [
-            panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes], spread)
-            for nodes, spread in wanted
-        ]
+        made = _panels(wanted, slopes, scores)
+        if end is None:
+            end = slopes[1.0]
+            if limit >= _EAGER:
+                made = _panels([(nodes, made[0].spread) for nodes in halves], slopes, scores)
+        panels += made
         values = np.sum([p.integral for p in panels], axis=0)
         units = tuple(range(1, values.ndim))
         change = scores[1.0] - scores[0.0]
@@ -101,8 +123,9 @@ def integrate(
             spread = panels[index].spread
             wanted += [(quarters(low, middle), spread), (quarters(middle, high), spread)]
         panels = [p for i, p in enumerate(panels) if i not in set(chosen)]
-        needed = {n for p in panels for n in p.nodes} | {n for q, _ in wanted for n in q}
+        needed = {n for p in panels for n in p.nodes} | set(_nodes(wanted))
         slopes = {n: s for n, s in slopes.items() if n in needed}
+        fresh = [node for node in _nodes(wanted) if node not in scores]
     return Integral(
         values, scores[0.0], scores[1.0], relative, end, len(scores), len(panels), tuple(findings)
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import xarray as xr
 
 from saliscope.core.errors import OptionError
 from saliscope.core.record import Record
@@ -161,18 +160,3 @@ class Attribution(Record):
         if not len(self.health):
             lines.append("  health       nothing found")
         return "\n".join(lines)
-
-
-def dataset(
-    values: np.ndarray[Any, Any],
-    dims: tuple[str, ...],
-    coords: dict[str, Any],
-    numbers: dict[str, tuple[tuple[str, ...], Any]],
-    extra: dict[str, np.ndarray[Any, Any]],
-) -> xr.Dataset:
-    """Assemble the dataset of an attribution; numbers keep their own (fewer) dims."""
-    named = {name: (own, np.asarray(n, dtype=np.float64)) for name, (own, n) in numbers.items()}
-    return xr.Dataset(
-        {"values": (dims, values), **{n: (dims, a) for n, a in extra.items()}, **named},
-        coords=coords,
-    )

@@ -1,14 +1,17 @@
 """How many rows a batch holds.
 
-The byte budget is a ceiling, not a target: throughput on a CPU peaks at small batches. A `Sizer`
-climbs a ladder of sizes on the real work, keeps the best time per row seen at each size, and then
-stays with the smallest size whose throughput is within 3 % of the best. It never exceeds the rows
-that the budget allows, nor the size at which memory ran out.
+The byte budget is a ceiling, not a target: throughput on a CPU peaks at moderate batches. A `Sizer`
+starts near the size that is usually best, tries its neighbors on the real work, and stays with the
+smallest size whose throughput is within 3 % of the best. It never exceeds the rows that the budget
+allows, nor the size at which memory ran out. Sizes are counted in units (rows times length), so
+that what was learned on one length holds for another.
 """
 
 from __future__ import annotations
 
+import math
 import weakref
+from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -18,29 +21,35 @@ DEFAULT_BUDGET = 1 << 30
 """Bytes that one batch may need beside the model's weights, unless the caller says otherwise."""
 
 _WITHIN = 1.03
-_LONGEST_LADDER = 1 << 16
+_MOST_ROWS = 1 << 16
 _STEADY_UNITS, _STEADY_ROWS = 2048, 64
-_QUICK = 0.004  # seconds; below it a step of the ladder is fourfold
+_LONG = 0.02  # seconds of a batch beside which what a pass costs by itself hardly counts
+_KEPT = 5  # last times of each size that are looked at
+_SETTLED = 6  # batches after which a smaller size is tried, too
+_PASS = 128  # units that cost what a pass costs by itself, until it was measured
+_PASS_RANGE = (16, 1024)
 
 
 @dataclass
 class Sizer:
-    """The batch size for one model, mode and length of input.
+    """The batch size for one model, mode and range of lengths.
 
     Examples
     --------
     >>> sizer = Sizer()
     >>> sizer.rows(budget=1000)           # the first batch is one row, to see what it costs
     1
-    >>> sizer.saw(1, seconds=1.0, bytes_per_row=100, length=8)
-    >>> sizer.rows(budget=1000), sizer.rows(budget=150)
-    (2, 1)
+    >>> sizer.saw(1, seconds=1.0, bytes_per_row=10, length=512)
+    >>> sizer.rows(budget=1000), sizer.rows(budget=25)
+    (4, 2)
     """
 
     bytes_per_row: float | None = None
     length: int = 1
-    limit: int = _LONGEST_LADDER
-    seconds: dict[int, float] = field(default_factory=dict)
+    limit: int = _MOST_ROWS
+    most: int = 1
+    start: int = _STEADY_UNITS
+    times: dict[int, deque[float]] = field(default_factory=dict)
 
     def allowed(self, budget: int, length: int | None = None) -> int:
         """Return the rows of `length` units that the budget holds, at least one."""
@@ -49,41 +58,69 @@ class Sizer:
         growth = max(1.0, (length or self.length) / self.length)
         return max(1, min(self.limit, int(budget // max(1.0, self.bytes_per_row * growth**2))))
 
-    @property
-    def limit_seen(self) -> int:
-        """The largest batch so far: how many rows it is worth to keep waiting."""
-        return max(self.seconds, default=1)
-
     def rows(self, budget: int, length: int | None = None) -> int:
         """Return the rows of the next batch."""
+        length = length or self.length
         ceiling = self.allowed(budget, length)
-        if not self.seconds:
-            return min(1 if self.bytes_per_row is None else 2, ceiling)
-        tried = sorted(self.seconds)
-        best = min(self.seconds.values())
-        largest = tried[-1]
-        good = next(size for size in tried if self.seconds[size] <= best * _WITHIN)
-        # Climb until two larger sizes were no better: one alone may have had bad luck.
-        if sum(size > good for size in tried) < 2 and largest < ceiling:
-            step = 4 if self.seconds[largest] * largest < _QUICK else 2
-            return min(largest * step, ceiling)
-        return min(good, ceiling)
+        if ceiling == 1:
+            return 1
+        # Rounded up, so that a batch of twice the size is never the same again.
+        return min(max(1, math.ceil(self._units(ceiling * length) / length)), ceiling)
+
+    def _units(self, ceiling: int) -> int:
+        """Return the units of the next batch: the best size, or one that is still to be tried."""
+        if not self.times:
+            return self.start
+        speeds = self.speeds
+        best = min(speeds.values())
+        good = min(size for size, each in speeds.items() if each <= best * _WITHIN)
+        larger = sum(len(times) for size, times in self.times.items() if size > good)
+        if larger < 2 and 2 * good <= ceiling:  # one time alone may have had bad luck
+            return 2 * good
+        seen = sum(map(len, self.times.values()))
+        return good // 2 if good == min(speeds) and seen >= _SETTLED else good
+
+    @property
+    def speeds(self) -> dict[int, float]:
+        """Seconds per unit by size: the least of the last, since what disturbs only slows down."""
+        return {size: min(times) for size, times in self.times.items()}
+
+    @property
+    def pass_units(self) -> float:
+        """How many units cost as much as a pass does by itself, whatever it holds."""
+        speeds = self.speeds
+        small, large = min(speeds, default=0), max(speeds, default=0)
+        if large < 2 * small or small == large:
+            return _PASS
+        per_unit = (speeds[large] * large - speeds[small] * small) / (large - small)
+        alone = speeds[small] * small - per_unit * small
+        low, high = _PASS_RANGE
+        return min(max(alone / per_unit, low), high) if per_unit > 0 else high
 
     def saw(
         self, rows: int, seconds: float, bytes_per_row: float | None = None, length: int = 1
     ) -> None:
         """Record one batch; one that was measured for memory is not counted for speed."""
+        self.most = max(self.most, rows)
         if bytes_per_row is not None:
             self.bytes_per_row, self.length = bytes_per_row, length
+            # A batch of quick rows is begun with more of them.
+            quick = min(_LONG / max(seconds / rows, 1e-9), _STEADY_ROWS)
+            self.start = _power(max(_STEADY_UNITS, quick * length))
             return
-        per_row = seconds / rows
-        self.seconds[rows] = min(per_row, self.seconds.get(rows, per_row))
+        units = rows * length
+        self.times.setdefault(_power(units), deque(maxlen=_KEPT)).append(seconds / units)
 
     def ran_out(self, rows: int) -> int:
         """Halve after memory ran out at `rows`; return the new limit."""
         self.limit = max(1, rows // 2)
-        self.seconds = {size: s for size, s in self.seconds.items() if size <= self.limit}
+        self.most = min(self.most, self.limit)
         return self.limit
+
+
+def _power(units: float) -> int:
+    """Return the nearest power of two."""
+    return 1 << max(0, round(math.log2(max(1.0, units))))
 
 
 class SteadySizer(Sizer):
@@ -100,6 +137,11 @@ class SteadySizer(Sizer):
         """Return the rows of the next batch."""
         steady = max(1, _STEADY_UNITS // max(1, length or self.length))
         return min(self.allowed(budget, length), steady, _STEADY_ROWS)
+
+    @property
+    def pass_units(self) -> float:
+        """A fixed number, too."""
+        return _PASS
 
 
 @dataclass

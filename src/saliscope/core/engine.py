@@ -7,6 +7,7 @@ out, call counting and progress are here, once; no method and no adapter contain
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import time
 from collections import OrderedDict
@@ -30,7 +31,7 @@ __all__ = ["Job", "Outcome", "Progress", "drive"]
 _MEMORY = 500_000  # numbers remembered for deduplication
 _ACTIVE = 256  # questions under way at once
 _DEPENDENT = 0.01  # relative change that rounding in half precision does not reach
-_NEAR = 32  # units of padding that cost less than a pass of its own does
+_PADDED = 0.05  # share of a batch that may be padding beside what a pass of its own costs
 _QUEUE = 64  # rows that are kept waiting, so that batches can be filled and sorted
 
 _Rows = npt.NDArray[np.int64]
@@ -58,7 +59,9 @@ class _Run:
 
     def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
-        key = (task.ask.fold is not None, task.job.target.count, bucket, self.model.threads)
+        # A pass of gradients goes back once per target.
+        backward = 0 if task.ask.fold is None else task.job.target.count
+        key = (backward, bucket, self.model.threads)
         return self.known.sizers.setdefault(key, self.sized())
 
     # -- cutting -----------------------------------------------------------------------------
@@ -69,20 +72,26 @@ class _Run:
         # Longest first: the largest batch comes first, so that memory trouble shows at once.
         waiting.sort(key=lambda t: (t.ask.fold is None, -t.job.sample.length, t.number))
         first = waiting[0]
-        room = self.sizer(first).rows(self.budget, first.job.sample.length)
-        kind = self._kind(first)
-        length = first.job.sample.length
-        shortest = min(0.75 * length, length - _NEAR)
+        sizer = self.sizer(first)
+        kind, length = self._kind(first), first.job.sample.length
+        room = sizer.rows(self.budget, length)
+        # What waits is shared out evenly, because a small rest costs a pass of its own.
+        rest = sum(len(task.waiting) for task in waiting if self._kind(task) == kind)
+        room = min(math.ceil(rest / max(1, round(rest / room))), sizer.allowed(self.budget, length))
+        padding, units = sizer.pass_units, 0.0
         chosen: _Chosen = []
         for task in waiting:
             if room <= 0:
                 break
             if self._kind(task) != kind:
                 continue
-            if task.job.sample.length < shortest:
-                continue  # padding would cost more than a batch of its own
-            taken, task.waiting = task.waiting[:room], task.waiting[room:]
-            room -= len(taken)
+            rows = min(room, len(task.waiting))
+            padding -= rows * (length - task.job.sample.length)
+            units += rows * length
+            if padding < -_PADDED * units:
+                break  # padding would cost more than a batch of its own
+            taken, task.waiting = task.waiting[:rows], task.waiting[rows:]
+            room -= rows
             chosen.append((task, taken))
         return chosen
 
@@ -271,7 +280,7 @@ class _Run:
             return False
         waiting = sum(len(t.waiting) for t in active)
         return waiting < max(
-            _QUEUE, 2 * max((s.limit_seen for s in self.known.sizers.values()), default=1)
+            _QUEUE, 2 * max((s.most for s in self.known.sizers.values()), default=1)
         )
 
     def _start(self, number: int, job: Job) -> list[Task]:

@@ -83,7 +83,9 @@ def panel(
     integral = halves + (halves - whole) / 15
     units = tuple(range(1, integral.ndim))
     spread = np.abs(halves - whole).sum(units)
-    return Panel(nodes, integral, spread, integral.sum(units) - (scores[-1] - scores[0]), parent)
+    with np.errstate(invalid="ignore"):  # a score may be infinite; who integrates sees to it
+        gap = integral.sum(units) - (scores[-1] - scores[0])
+    return Panel(nodes, integral, spread, gap, parent)
 
 
 def quarters(low: float, high: float) -> tuple[float, ...]:

@@ -12,6 +12,8 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -25,7 +27,7 @@ from saliscope.core.render import renderer
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMAT", "Record", "plain", "write_beside"]
+__all__ = ["FORMAT", "Arrays", "Record", "plain", "write_beside"]
 
 FORMAT = 1
 _META = "saliscope"
@@ -97,12 +99,46 @@ def _labelled(data: xr.Dataset, labels: Mapping[str, Any]) -> xr.Dataset:
     return data
 
 
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """The numbers of a record before they are labelled.
+
+    Labelling takes longer than a small model does, so it waits until a label is asked for.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+    dims : tuple of str
+        Of `values`.
+    coords : mapping
+        Labels along dims, as xarray takes them.
+    numbers : mapping of str to (dims, array)
+        Numbers with dims of their own.
+    extra : mapping of str to numpy.ndarray
+        Further numbers with the dims of `values`.
+    """
+
+    values: np.ndarray[Any, Any]
+    dims: tuple[str, ...]
+    coords: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Mapping[str, tuple[tuple[str, ...], Any]] = field(default_factory=dict)
+    extra: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+
+    def dataset(self) -> xr.Dataset:
+        """Return the numbers with their labels."""
+        numbers = {
+            n: (own, np.asarray(a, dtype=np.float64)) for n, (own, a) in self.numbers.items()
+        }
+        extra = {name: (self.dims, array) for name, array in self.extra.items()}
+        return xr.Dataset({"values": (self.dims, self.values), **extra, **numbers}, self.coords)
+
+
 class Record:
     """Labelled numbers with health and provenance.
 
     Parameters
     ----------
-    data : xarray.Dataset
+    data : xarray.Dataset or Arrays
         Numbers. Coordinates may hold strings.
     meta : mapping
         JSON data; at least "health" (findings) and "provenance".
@@ -110,9 +146,13 @@ class Record:
 
     kind: ClassVar[str] = "record"
 
-    def __init__(self, data: xr.Dataset, meta: Mapping[str, Any]) -> None:
-        self._data = data
+    def __init__(self, data: xr.Dataset | Arrays, meta: Mapping[str, Any]) -> None:
+        self._given = data
         self._meta: dict[str, Any] = plain(meta)
+
+    @cached_property
+    def _data(self) -> xr.Dataset:
+        return self._given.dataset() if isinstance(self._given, Arrays) else self._given
 
     @property
     def data(self) -> xr.Dataset:
@@ -152,11 +192,13 @@ class Record:
 
     def to_numpy(self) -> np.ndarray[Any, Any]:
         """Return the values as a bare array."""
+        if isinstance(self._given, Arrays):
+            return self._given.values
         return np.asarray(self.values.values)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         """Support ``np.asarray(record)``."""
-        return np.array(self.values.values, dtype=dtype, copy=copy)
+        return np.array(self.to_numpy(), dtype=dtype, copy=copy)
 
     def equals(self, other: Record) -> bool:
         """Whether numbers, labels and metadata are the same."""

@@ -79,6 +79,13 @@ class BoundTarget:
         return len(self.names)
 
     @property
+    def reads(self) -> frozenset[str]:
+        """The outputs of the model that it is read off."""
+        if self.parts:
+            return frozenset().union(*(part.reads for part in self.parts))
+        return frozenset({self.head if self.call is None else "call"})
+
+    @property
     def has_probability(self) -> bool:
         """Whether each target is one class or token, which has a probability of its own."""
         return (

@@ -65,7 +65,7 @@ class IntegratedGradients(Options):
     options=IntegratedGradients,
     needs={"gradients"},
     summary="Average slope on the straight way from a baseline to the input, times the way.",
-    cost="5 to about 130 forward and backward passes, as the path and the tolerance need",
+    cost="9 to about 130 forward and backward passes, as the path and the tolerance need",
     use="signed contributions that add up to the score change from the baseline",
     misuse="with a baseline that means something to the model: the map explains the difference "
     "from that baseline, and units equal to it get zero",

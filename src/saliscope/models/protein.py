@@ -101,7 +101,7 @@ class ProteinModel(TokenModel):
         context = {
             "ids": ids,
             "unknown": frozenset(first + i for i in unknown),
-            "width": self.embed(ids[:1]).shape[-1],
+            "width": self.width,
         }
         return [Sample(label, letters, units, None, context, ids.tobytes(), tuple(found))]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -183,7 +183,7 @@ class TensorModel(TorchModel):
         return Batch({}, rows, starts)
 
     def forward(
-        self, batch: Batch, *, gradients: bool
+        self, batch: Batch, heads: Set[str], *, gradients: bool
     ) -> tuple[dict[str, Any], torch.Tensor | None]:
         """Run the module on the realized tensor."""
         leaf = batch.leaf
@@ -196,7 +196,7 @@ class TensorModel(TorchModel):
             msg = f"the model returned no row per input ({len(leaf)} were given)"
             raise ModelError(msg)
         flat = output.reshape(len(leaf), -1)
-        return {"classes": flat, "raw": flat, "call": whole}, leaf
+        return {head: whole if head == "call" else flat for head in heads}, leaf
 
     def difference(self, piece: Piece, times: str) -> torch.Tensor:
         """Return the input or its distance from the fill."""

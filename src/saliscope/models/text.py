@@ -117,7 +117,7 @@ class TextModel(TokenModel):
             keep, {"word": _word_labels(raw, spans)},
         )  # fmt: skip
         context = {
-            "ids": ids, "unknown": frozenset(unknown), "width": self.embed(ids[:1]).shape[-1],
+            "ids": ids, "unknown": frozenset(unknown), "width": self.width,
         }  # fmt: skip
         return [Sample(label, raw, units, None, context, (raw, ids.tobytes()), tuple(found))]
 

@@ -7,8 +7,9 @@ are the model's own (measured: bit-exact, which `inputs_embeds` is not).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,11 @@ class TokenModel(TorchModel):
         if self.token_dropout and self.mask_id is not None:
             out = out.masked_fill((tensor == self.mask_id)[:, None], 0.0)
         return out
+
+    @cached_property
+    def width(self) -> int:
+        """Numbers that the embedding gives for a token."""
+        return int(self.embed(np.array([self.pad_id], dtype=np.int64)).shape[-1])
 
     def baseline(self, sample: Sample, given: object) -> Baseline:
         """Return a sequence that keeps special tokens and replaces all others.
@@ -300,7 +306,7 @@ class TokenModel(TorchModel):
     # -- forward -------------------------------------------------------------------------------
 
     def forward(
-        self, batch: Batch, *, gradients: bool
+        self, batch: Batch, heads: Set[str], *, gradients: bool
     ) -> tuple[dict[str, Any], torch.Tensor | None]:
         """Run the module with the embedding substituted (or only observed)."""
         assert isinstance(batch, TokenBatch)
@@ -331,16 +337,14 @@ class TokenModel(TorchModel):
             msg = f"{self.name} did not use its embedding module; it cannot be explained"
             raise ModelError(msg)
         hidden = seen.get("hidden", whole[0])
-        heads: dict[str, Any] = {"call": whole}
-        if "classes" in self.heads:
-            heads["classes"] = whole.logits
-        if "tokens" in self.heads:
-            heads["tokens"] = whole.logits
-        heads["hidden"] = hidden
-        pool = batch.pool[..., None]
-        total = hidden.masked_fill(~pool, 0.0).sum(1)
-        heads["embedding"] = total / pool.sum(1).clamp(min=1)
-        return heads, seen["leaf"]
+        outputs: dict[str, Any] = {"call": whole, "hidden": hidden}
+        if heads & {"classes", "tokens"}:
+            outputs["classes"] = outputs["tokens"] = whole.logits
+        if "embedding" in heads:
+            pool = batch.pool[..., None]
+            total = hidden.masked_fill(~pool, 0.0).sum(1)
+            outputs["embedding"] = total / pool.sum(1).clamp(min=1)
+        return outputs, seen["leaf"]
 
     def describe(self) -> Mapping[str, Any]:
         """Return what provenance says of the model."""

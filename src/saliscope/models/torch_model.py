@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -131,9 +131,9 @@ class TorchModel:
         raise self._lacks("realizes no input")  # noqa: EM101
 
     def forward(
-        self, batch: Batch, *, gradients: bool
+        self, batch: Batch, heads: Set[str], *, gradients: bool
     ) -> tuple[dict[str, Any], torch.Tensor | None]:
-        """Run the module; return its heads and the tensor that gradients are taken at."""
+        """Run the module; return those heads, and the tensor that gradients are taken at."""
         raise self._lacks("has no forward pass")  # noqa: EM101
 
     def difference(self, piece: Piece, times: str) -> torch.Tensor:
@@ -218,13 +218,15 @@ class TorchModel:
     def _run(self, pieces: Sequence[Piece], readers: Sequence[Reader]) -> list[Pass]:
         gradients = any(reader.fold is not None for reader in readers)
         batch = self.realize(pieces)
+        heads = {head for reader in readers for head in reader.target.reads}
         with torch.enable_grad() if gradients else torch.no_grad():
-            outputs, leaf = self.forward(batch, gradients=gradients)
+            outputs, leaf = self.forward(batch, heads, gradients=gradients)
             read_off = []
             for reader in readers:
                 rows = torch.from_numpy(reader.rows).to(self.device)
-                heads = _rows_of(outputs, rows, batch.starts[-1])
-                read_off.append(read(heads, reader.target, reader.view))
+                own = {head: outputs[head] for head in reader.target.reads}
+                own = _rows_of(own, rows, batch.starts[-1])
+                read_off.append(read(own, reader.target, reader.view))
         values = [_numpy(v) for v, _ in read_off]
         probabilities = [
             _numpy(p) if p is not None else np.full_like(values[i], np.nan)

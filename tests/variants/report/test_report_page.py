@@ -248,3 +248,38 @@ def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="runs from 1 to 300; give residues within 1 to 245"):
         report_html(REFERENCE, tmp_path / "r.html", domains=[(1, 300, "all")])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_linkage_is_listed_by_group_and_says_what_was_correlated(html: str) -> None:
+    text = page_text(html)
+    cells = ["A154T and Y240C (both on one copy)", "63", "194", "63", "0.32", "+1.00"]
+    by_group = ["0.96", "–", "0.70", "0.23", "0.04"]
+    assert "\n".join([*cells, *by_group, "+0.43"]) in text
+    assert "Q179H and Y240C" not in text  # not this person's
+    assert "of 5,006 in all groups, this person left out" in text
+    assert "Spearman +0.53 over 10 pairs of 5 variants; not tested, 20 pairs are needed." in text
+    assert "its shift on each of the panel's 6 distinct proteins" in text
+
+
+def test_the_control_names_whose_gradients_and_whose_ablation(html: str) -> None:
+    text = page_text(html)
+    assert "Over 1,441 missense changes, each put into the reference" in text
+    assert (
+        "copies of the model with randomized weights, against the ablation of the trained" in text
+    )
+    assert "(mean +0.01; chance is 0)" in text
+
+
+def test_without_a_panel_nothing_is_said_of_linkage(page: Write) -> None:
+    text = page_text(page(REFERENCE))
+    assert "Are linked variants" not in text
+    assert "linkage (r², D′)" not in text
+    assert "Does the saliency check rest" not in text
+
+
+def test_a_person_without_pairs_still_gets_the_panels_sentence(page: Write) -> None:
+    assert HG01183.linkage is not None
+    others = replace(HG01183.linkage, pairs=HG01183.linkage.pairs[1:])
+    text = page_text(page(replace(HG01183, linkage=others)))
+    assert "No change of this person stands beside another" in text
+    assert "not tested, 20 pairs are needed" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -142,13 +143,17 @@ def _share(value: float | None) -> str:
 
 def _trained(found: Concordance) -> str:
     text = f"over {found.n:,} missense changes, each put into the reference, gradient and ablation "
-    if found.spearman is None or found.same_sign is None:
+    if found.spearman is None or found.same_sign is None or found.chance is None:
         return f"{text}cannot be compared: one of the two does not vary"
-    return (
-        f"{text}have a rank correlation of {signed(found.spearman)}; of the {found.loud:,} that "
-        f"are loud in both, {_share(found.same_sign)} agree in sign, where "
-        f"{_share(found.chance)} would by chance"
+    text += (
+        f"have a rank correlation of {signed(found.spearman)}; of the {found.loud:,} that are loud "
+        f"in both, {_share(found.same_sign)} agree in sign, where {_share(found.chance)} would by "
+        "chance"
     )
+    # Two standard errors: where nearly all gradients point one way, so do their agreements.
+    spread = 2 * math.sqrt(found.chance * (1 - found.chance) / found.loud)
+    little = found.same_sign <= found.chance + spread
+    return f"{text}, so that an equal sign alone says little" if little else text
 
 
 def _text(trained: Concordance, found: tuple[Concordance, ...]) -> str:
@@ -164,10 +169,10 @@ def _text(trained: Concordance, found: tuple[Concordance, ...]) -> str:
         f"{_share(max(signs))} agree in sign (chance is {_share(float(np.mean(chance)))})"
     )
     if trained.spearman > max(rho):
-        verdict = "No randomized copy agrees as well: the agreement comes from trained weights"
+        verdict = "No randomized copy ranks the changes as well: that comes from trained weights"
     else:
         verdict = (
-            "A randomized copy agrees as well: here agreement says nothing of what the model has "
-            "learned"
+            "A randomized copy ranks the changes as well: here agreement says nothing of what the "
+            "model has learned"
         )
     return f"{_trained(trained)}. {control}. {verdict}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from saliscope.core.record import write_beside
 from saliscope.show.files import inline_svg
 from saliscope.variants.effects.record import Interpretation
+from saliscope.variants.report.checks import control_text, linkage_table, linkage_text
 from saliscope.variants.report.content import (
     copies_table,
     first_page,
@@ -106,7 +107,8 @@ def report_html(
         silent=[p for p in pages if p.status == "not assessed"],
         copies=copies_table(one, stars), phasings=phasings(one) if one.configurations else None,
         pairs=pairs_table(one), pair_pictures=pair_pictures(one),
-        clustering=capital(minus(one.clustering)), blind=BLIND,
+        clustering=capital(minus(one.clustering)), control=control_text(one),
+        linkage=linkage_table(one), linked=linkage_text(one), blind=BLIND,
         lists=[(name, [minus(item) for item in items]) for name, items in lists if items],
         primary=PRIMARY_SET, read=how_to_read(one), limits=limits(one), provenance=provenance(one),
     )  # fmt: skip

@@ -124,7 +124,7 @@ def how_to_read(interpretation: Interpretation) -> list[tuple[str, str]]:
         if interpretation.settings.get("readout") == "likelihood"
         else "Its sign is that of the given axis."
     )
-    return [
+    terms = [
         ("shift", f"The score ({interpretation.readout}) with the change minus without it. {sign} "
                   "It is a number of the model, not of the clinic."),
         ("last-out", "The shift on this person's own copy: the copy as it is, minus the copy with "
@@ -144,6 +144,14 @@ def how_to_read(interpretation: Interpretation) -> list[tuple[str, str]]:
         ("model interaction", "What two changes do together minus the sum of what each does alone, "
                               "ranked among pairs of this transcript with like effects and "
                               "distance. It is a statement about this model, not about biology."),
+        ("saliency check", "The slope of the score at this copy, in the direction that takes the "
+                           "change out, against what taking it out does. A slope agrees with the "
+                           "ablation of its own model as far as the response is straight; whether "
+                           "that needs trained weights is what the control asks."),
+        ("linkage (r², D′)", "How far two variants are found on the same haplotypes of the panel: "
+                             "r² is the squared correlation, 1 where each is never without the "
+                             "other; D′ is 1 where the rarer one is never without the other, −1 "
+                             "where they are never together."),
         ("path attribution", "Integrated gradients from the reference to this copy, summed over "
                              "the residues of the change. All of a copy sum to its score against "
                              "the reference, up to the gap shown."),
@@ -154,6 +162,11 @@ def how_to_read(interpretation: Interpretation) -> list[tuple[str, str]]:
                                 "moves with the batch it is computed in. Smaller shifts are not "
                                 "shifts."),
     ]  # fmt: skip
+    left_out = {
+        "saliency check": interpretation.control is None,
+        "linkage (r², D′)": interpretation.linkage is None,
+    }
+    return [(name, told) for name, told in terms if not left_out.get(name)]
 
 
 def limits(interpretation: Interpretation) -> list[str]:

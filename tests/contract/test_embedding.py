@@ -122,7 +122,9 @@ def test_a_masked_unit_is_the_mask_token_given_to_the_model(kind: str) -> None:
     moved = Perturbation.without_each(sample.units.each(), model.fill(sample, None))
     rows = np.arange(moved.rows)
     with torch.no_grad():
-        heads, _ = model.forward(model.realize([Piece(sample, moved, rows)]), HEADS, gradients=False)
+        heads, _ = model.forward(
+            model.realize([Piece(sample, moved, rows)]), HEADS, gradients=False
+        )
     for row, place in enumerate(sample.units.kept):
         ids = sample.context["ids"].copy()
         ids[place] = model.mask_id

@@ -18,7 +18,7 @@ from saliscope.core.health import Finding
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import FloatArray, Units
 
-__all__ = ["Answer", "Ask", "Estimate", "Fold", "Method", "Options", "Question", "Steps"]
+__all__ = ["Answer", "Ask", "Estimate", "Fold", "Layer", "Method", "Options", "Question", "Steps"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +38,17 @@ class Fold:
     mix : numpy.ndarray, shape (rows, targets), optional
         Take the gradient of this weighted sum of the targets of each row, in one pass; the
         result has one target. None: the gradient of every target, in a pass each.
+    rule : str
+        How the backward pass treats operations: "gradient" is calculus; other rules ("deeplift",
+        "relevance") send something else back in its place. A method that uses one needs what its
+        rule needs of the model.
     """
 
     times: Literal["one", "input", "difference"] = "one"
     features: Literal["sum", "norm"] = "sum"
     rows: FloatArray | None = None
     mix: FloatArray | None = None
+    rule: str = "gradient"
 
     def at(self, rows: npt.NDArray[np.int64]) -> Fold:
         """Return the fold of some rows of the ask."""
@@ -62,11 +67,35 @@ class Fold:
 
 
 @dataclass(frozen=True, eq=False)
+class Layer:
+    """A place inside the model.
+
+    Parameters
+    ----------
+    name : str
+        Of the module whose output it is, as ``named_modules`` calls it.
+    units : Units
+        The grid of positions that its output has for one input.
+    features : int
+        Numbers at each position (channels).
+    """
+
+    name: str
+    units: Units
+    features: int
+
+
+@dataclass(frozen=True, eq=False)
 class Ask:
-    """Points at which the target, and with `fold` its gradient, is wanted."""
+    """Points at which the target, and with `fold` its gradient, is wanted.
+
+    With `layer`, activations of that layer and the target's gradient there are given as they are,
+    not folded: for a few rows of a small grid.
+    """
 
     points: Perturbation
     fold: Fold | None = None
+    layer: Layer | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +108,17 @@ class Answer:
         Probabilities are NaN where a target has none.
     gradients : numpy.ndarray, shape (rows or sums, targets, *units), optional
         Folded as asked; float64.
+    activations : numpy.ndarray, shape (rows, features, *grid), optional
+        Of the layer that was asked for.
+    slopes : numpy.ndarray, shape (rows, targets, features, *grid), optional
+        Gradients of every target there.
     """
 
     values: FloatArray
     probabilities: FloatArray
     gradients: FloatArray | None = None
+    activations: FloatArray | None = None
+    slopes: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +137,10 @@ class Question:
     max_evaluations : int or None
     rng : numpy.random.Generator
         The only source of randomness.
+    background : tuple of Baseline
+        Several baselines to average over, for methods that take them.
+    layer : Layer or None
+        The layer that the method looks at, for methods that take one.
     """
 
     units: Units
@@ -110,6 +149,8 @@ class Question:
     tolerance: float | None
     max_evaluations: int | None
     rng: np.random.Generator
+    background: tuple[Baseline, ...] = ()
+    layer: Layer | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
@@ -17,9 +16,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from saliscope.core.ask import Answer, Ask, Estimate
+from saliscope.core.ask import Ask, Estimate
 from saliscope.core.batching import DEFAULT_BUDGET, Remembered, Sizer, SteadySizer, remembered
-from saliscope.core.errors import ModelError, OutOfMemoryError, SaliscopeError
+from saliscope.core.errors import OutOfMemoryError, SaliscopeError
+from saliscope.core.failures import as_model_error, is_out_of_memory, line
 from saliscope.core.health import finding
 from saliscope.core.model import Model, Pass, Piece, Reader
 from saliscope.core.perturbation import Perturbation
@@ -59,9 +59,7 @@ class _Run:
 
     def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
-        # A pass of gradients goes back once per target.
-        backward = 0 if task.ask.fold is None else task.job.target.count
-        key = (backward, bucket, self.model.threads)
+        key = (task.backward, bucket, self.model.threads)
         return self.known.sizers.setdefault(key, self.sized())
 
     # -- cutting -----------------------------------------------------------------------------
@@ -70,7 +68,7 @@ class _Run:
         """Choose the rows of the next batch from all that wait."""
         waiting = [task for task in tasks if task.waiting]
         # Longest first: the largest batch comes first, so that memory trouble shows at once.
-        waiting.sort(key=lambda t: (t.ask.fold is None, -t.job.sample.length, t.number))
+        waiting.sort(key=lambda t: (t.backward == 0, -t.job.sample.length, t.number))
         first = waiting[0]
         sizer = self.sizer(first)
         kind, length = self._kind(first), first.job.sample.length
@@ -98,8 +96,9 @@ class _Run:
     def _kind(self, task: Task) -> Hashable:
         pack = self.model.pack_key(task.job.sample, task.ask.points)
         # Gradients cost a pass per target, so targets of one number go together; values do not.
-        backward = None if task.ask.fold is None else task.job.target.count
-        return (backward, pack)
+        rule = None if task.ask.fold is None else task.ask.fold.rule
+        layer = None if task.ask.layer is None else task.ask.layer.name
+        return (task.backward, rule, layer, pack)
 
     # -- running -----------------------------------------------------------------------------
 
@@ -116,16 +115,16 @@ class _Run:
     def _recover(self, chosen: _Chosen, error: Exception) -> list[_Chosen]:
         """Return what to run instead of a batch that failed."""
         rows = sum(len(items) for _, items in chosen)
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             if len(chosen) > 1:  # one record's failure must not lose the others
                 return [[entry] for entry in reversed(chosen)]
             task, _ = chosen[0]
-            task.error = _as_model_error(task, error)
+            task.error = as_model_error(task.job.sample.name, error)
             return []
         if rows == 1:
             task, _ = chosen[0]
             task.error = OutOfMemoryError(
-                f"{task.job.sample.name}: memory ran out on a single row ({_line(error)}); "
+                f"{task.job.sample.name}: memory ran out on a single row ({line(error)}); "
                 "shorten the input or use a smaller model"
             )
             return []
@@ -155,7 +154,7 @@ class _Run:
                 keys: list[Hashable | None] = [None] * len(rows)
                 physical = np.arange(total, total + len(rows))
                 fresh = rows
-                if fold is None:
+                if not task.backward:
                     keys = [self.model.row_key(sample, points, int(r), positions) for r in rows]
                     rows, keys, found = self._recall(task, rows, keys, view)
                     recalled += found
@@ -169,7 +168,7 @@ class _Run:
                 cut = fold
                 if fold is not None:
                     cut = fold.at(rows)
-                readers.append(Reader(target, view, physical, len(pieces) - 1, cut))
+                readers.append(Reader(target, view, physical, len(pieces) - 1, cut, task.ask.layer))
                 back.append((task, rows, len(fresh)))
                 remember.append(keys)
         if pieces:
@@ -221,7 +220,7 @@ class _Run:
         Asked once per model; it is not counted to any question.
         """
         alone = replace(piece, rows=piece.rows[:1])
-        only = replace(reader, rows=np.zeros(1, dtype=np.int64), piece=0, fold=None)
+        only = replace(reader, rows=np.zeros(1, dtype=np.int64), piece=0, fold=None, layer=None)
         (apart,), _ = self.model.run([alone], [only])
         with np.errstate(invalid="ignore"):
             change = np.abs(apart.values[0] - together.values[0]).max()
@@ -302,8 +301,7 @@ class _Run:
     def _advance(self, task: Task) -> bool:
         """Send answers that are complete; return whether the task goes on."""
         while not task.missing or task.error is not None:
-            answer = Answer(task.values, task.probabilities, task.gradients)
-            if not self._resume(task, functools.partial(task.steps.send, answer)):
+            if not self._resume(task, functools.partial(task.steps.send, task.answer)):
                 return False
         return True
 
@@ -354,26 +352,6 @@ def _number(
                 seen[key] = known
         physical[place] = known
     return new, physical
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(error, torch.OutOfMemoryError):
-        return True
-    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
-
-
-def _as_model_error(task: Task, error: Exception) -> SaliscopeError:
-    if isinstance(error, SaliscopeError):
-        return error
-    wrapped = ModelError(f"{task.job.sample.name}: the model failed with {_line(error)}")
-    wrapped.__cause__ = error
-    return wrapped
 
 
 def drive(

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from saliscope.core.ask import Fold
+from saliscope.core.ask import Fold, Layer
 from saliscope.core.health import Finding
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.target import BoundTarget
@@ -90,6 +90,8 @@ class Reader:
         The piece that the rows belong to (always, when gradients are wanted).
     fold : Fold, optional
         Wanted reduction of the gradients; `fold.rows` already cut to these rows.
+    layer : Layer, optional
+        Where activations and gradients are wanted as they are.
     """
 
     target: BoundTarget
@@ -97,6 +99,7 @@ class Reader:
     rows: npt.NDArray[np.int64]
     piece: int
     fold: Fold | None = None
+    layer: Layer | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +111,15 @@ class Pass:
     values, probabilities : numpy.ndarray, shape (rows, targets)
         Probabilities are NaN where the target has none.
     gradients : numpy.ndarray, shape (rows or sums, targets, *units), optional
+    activations, slopes : numpy.ndarray, optional
+        Of a layer; see `Answer`.
     """
 
     values: FloatArray
     probabilities: FloatArray
     gradients: FloatArray | None = None
+    activations: FloatArray | None = None
+    slopes: FloatArray | None = None
 
 
 class Model(Protocol):

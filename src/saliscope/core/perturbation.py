@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from saliscope.core.units import FloatArray, Grouping, Units
 
-__all__ = ["DELETE", "Baseline", "Perturbation"]
+__all__ = ["DELETE", "Baseline", "Noise", "Perturbation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,21 @@ DELETE = Baseline("delete")
 
 
 @dataclass(frozen=True, eq=False)
+class Noise:
+    """Normal noise, drawn for each row from a seed of its own, so that packing changes nothing.
+
+    Parameters
+    ----------
+    scale : float
+        Standard deviation, as a share of the range (largest minus smallest) of the input.
+    seeds : numpy.ndarray of int, shape (rows,)
+    """
+
+    scale: float
+    seeds: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class Perturbation:
     """Rows of weights over groups of units.
 
@@ -65,6 +80,11 @@ class Perturbation:
         n groups at n numbers.
     fill : Baseline, optional
         What takes the place of weight 0. None where every weight is 1.
+    fills : tuple of Baseline
+        Several of them, of which `choice` says the one of each row, in place of `fill`.
+    choice : numpy.ndarray of int, shape (rows,), optional
+    noise : Noise, optional
+        What is added to each row in the differentiable space.
 
     Examples
     --------
@@ -79,6 +99,15 @@ class Perturbation:
     weights: FloatArray | None = None
     removed: npt.NDArray[np.int64] | None = None
     fill: Baseline | None = None
+    fills: tuple[Baseline, ...] = ()
+    choice: npt.NDArray[np.int64] | None = None
+    noise: Noise | None = None
+
+    def fill_of(self, row: int) -> Baseline | None:
+        """Return what takes the place of weight 0 in one row."""
+        if self.choice is None:
+            return self.fill
+        return self.fills[int(self.choice[row])]
 
     @property
     def rows(self) -> int:
@@ -100,7 +129,9 @@ class Perturbation:
     @cached_property
     def is_identity(self) -> bool:
         """Whether every row is the input itself."""
-        if self.fill is None:
+        if self.noise is not None:
+            return False
+        if self.fill is None and not self.fills:
             return True
         if self.weights is not None:
             return bool((self.weights == 1).all())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from saliscope.core.ask import Ask, Estimate, Question, Steps
+from saliscope.core.ask import Answer, Ask, Estimate, Question, Steps
 from saliscope.core.errors import SaliscopeError
 from saliscope.core.health import Finding
 from saliscope.core.model import Pass, Sample
@@ -65,6 +65,8 @@ class Task:
     values: FloatArray
     probabilities: FloatArray
     gradients: FloatArray | None = None
+    activations: FloatArray | None = None
+    slopes: FloatArray | None = None
     waiting: list[tuple[int, int]] = field(default_factory=list)  # (row, view)
     missing: int = 0
     evaluations: int = 0
@@ -79,7 +81,11 @@ class Task:
         rows = ask.points.rows
         self.values = np.zeros((rows, targets))
         self.probabilities = np.zeros((rows, targets))
-        self.gradients = None
+        self.gradients = self.activations = self.slopes = None
+        if ask.layer is not None:
+            inside = (ask.layer.features, *ask.layer.units.shape)
+            self.activations = np.zeros((rows, *inside))
+            self.slopes = np.zeros((rows, targets, *inside))
         if ask.fold is not None:
             units = self.job.sample.units.shape
             self.gradients = np.zeros((*ask.fold.results(rows, targets), *units))
@@ -97,4 +103,23 @@ class Task:
                 self.gradients[rows] += got.gradients
             else:
                 self.gradients += got.gradients
+        if got.activations is not None and got.slopes is not None:
+            assert self.activations is not None
+            assert self.slopes is not None
+            self.activations[rows] = got.activations
+            self.slopes[rows] += got.slopes
         self.missing -= len(rows)
+
+    @property
+    def backward(self) -> int:
+        """Backward passes that a batch of this ask takes: one per target, none for values."""
+        if self.ask.fold is None and self.ask.layer is None:
+            return 0
+        return self.job.target.count
+
+    @property
+    def answer(self) -> Answer:
+        """Everything that was received."""
+        return Answer(
+            self.values, self.probabilities, self.gradients, self.activations, self.slopes
+        )

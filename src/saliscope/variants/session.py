@@ -18,6 +18,7 @@ from saliscope.variants.coding.files import read_transcript
 from saliscope.variants.coding.transcript import Transcript
 from saliscope.variants.effects.interpret import interpret
 from saliscope.variants.effects.record import Interpretation
+from saliscope.variants.population.absence import NEAR
 from saliscope.variants.population.load import load_population
 from saliscope.variants.population.match import Matched, match
 
@@ -73,7 +74,8 @@ def read_population(
     """
     region = None
     if transcript.chrom is not None:
-        region = (transcript.chrom, *transcript.span)
+        low, high = transcript.span  # with the sites that lend their allele numbers to its ends
+        region = (transcript.chrom, max(1, low - NEAR), high + NEAR)
     population = load_population(file, build=build, region=region)
     return match(population, transcript, names={transcript.name: tuple(same)} if same else None)
 

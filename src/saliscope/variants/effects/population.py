@@ -17,6 +17,7 @@ from saliscope.variants.effects.record import BackgroundShift
 from saliscope.variants.effects.scoring import Scorer
 from saliscope.variants.population.absence import presence, upper_bound
 from saliscope.variants.population.expected import Expected, ExpectedHaplotypes
+from saliscope.variants.population.groups import parts_of
 from saliscope.variants.population.match import Matched, MatchedVariant
 
 __all__ = ["Backdrop"]
@@ -60,6 +61,7 @@ class Backdrop:
         InputError
             The group is not one of the panel, or without a panel not one of the population.
         """
+        heads: list[str] = []
         notes: list[str] = []
         expected = None
         if panel is not None:
@@ -68,12 +70,17 @@ class Backdrop:
                 group = known.group
             _check_group(group, panel.groups, "the panel")
             panel = panel.without(sample)
+            *told, left_out = panel.notes
             people = f"{len(panel.people):,} people in {len(panel.groups)} groups"
-            notes += [f"phased panel of {people}", *panel.notes]
+            heads.append(f"phased panel of {people}; {left_out}")
+            notes += told
         if population is not None:
             source = population.population
+            many = f"{len(population.matched):,} variants of {population.transcript.name}"
+            heads.append(f"{source.source}, {many}")
             notes += [population.sentence, *source.notes]
-            notes.append(f"whether {sample} is among the people of {source.source} is not known")
+            if source.counted:
+                notes.append(f"whether {sample} was counted among its people is not known")
             if panel is None:
                 found = ExpectedHaplotypes(population)
                 expected = found if found.of() else None
@@ -82,8 +89,8 @@ class Backdrop:
                 notes.append(expected.sentence)
         if panel is None and population is None:
             _check_group(group, (), "a population, for none was given")
-            notes.append("no population was given: nothing is compared with carriers")
-        return cls(panel, population, group, tuple(notes), expected)
+            heads.append("no population was given: nothing is compared with carriers")
+        return cls(panel, population, group, ("; ".join(heads), *notes), expected)
 
     # -- haplotypes ----------------------------------------------------------------------------
 
@@ -215,9 +222,10 @@ class Backdrop:
         row = self._listed(change)
         if row is None or row.variant.filters:
             return {}
-        people = {g: n for g, c in row.variant.groups.items() if (n := c.carriers) is not None}
+        parts = parts_of(row.variant)
+        people = {g: n for g, c in parts.items() if (n := c.carriers) is not None}
         diploid = row.variant.allele.chrom not in {"X", "Y", "MT"}
-        called = {g: (row.variant.groups[g].an or 0) // 2 for g in people} if diploid else {}
+        called = {g: (parts[g].an or 0) // 2 for g in people} if diploid else {}
         return {"carriers": people, "called": called}
 
     def presence(self, change: Change) -> str:

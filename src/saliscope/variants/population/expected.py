@@ -12,17 +12,15 @@ import numpy as np
 from saliscope.core.units import FloatArray
 from saliscope.variants.coding.edit import Edit
 from saliscope.variants.coding.haplotype import Change, Haplotype, haplotype
+from saliscope.variants.population.groups import parts_of
 from saliscope.variants.population.match import Matched, MatchedVariant
 from saliscope.variants.population.record import Counts
 from saliscope.variants.statistics.equilibrium import combinations
 
-__all__ = ["EVERYONE", "LEAST", "Expected", "ExpectedHaplotypes"]
+__all__ = ["LEAST", "Expected", "ExpectedHaplotypes"]
 
 LEAST = 0.01
 """Share of the chromosomes of some group that a haplotype must be expected on."""
-
-EVERYONE = "everyone"
-"""What all people are called where the source has no groups."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,37 +75,41 @@ class ExpectedHaplotypes:
             )
         )
 
+    @cached_property
+    def _parts(self) -> Mapping[Edit, Mapping[str, Counts]]:
+        """Counts of each variant by group, those who are in no group included."""
+        return {one.edit: parts_of(one.variant) for one in self._variants}
+
     def _counts(self, one: MatchedVariant, group: str) -> Counts:
-        if group == EVERYONE:
-            return one.variant.total
-        return one.variant.groups.get(group, Counts(None, None))
+        return self._parts[one.edit].get(group, Counts(None, None))
 
     @cached_property
-    def unmeasured(self) -> Mapping[str, int]:
-        """Groups that are left out: a variant which is common elsewhere was not measured there."""
-        found = {}
-        for group in self.matched.population.groups:
-            lacking = [v for v in self._common if self._counts(v, group).frequency is None]
-            if lacking:
-                found[group] = len(lacking)
-        return found
+    def _groups(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(g for parts in self._parts.values() for g in parts))
 
     @cached_property
     def _common(self) -> tuple[MatchedVariant, ...]:
-        named = (EVERYONE, *self.matched.population.groups)
         return tuple(
             one
             for one in self._variants
-            if any((self._counts(one, group).frequency or 0) >= LEAST for group in named)
+            if any((self._counts(one, group).frequency or 0) >= LEAST for group in self._groups)
+        )
+
+    @cached_property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Groups that are left out: a variant which is common elsewhere was not measured there."""
+        return tuple(
+            group
+            for group in self._groups
+            if any(self._counts(one, group).frequency is None for one in self._common)
         )
 
     @cached_property
     def chromosomes(self) -> Mapping[str, int]:
         """Chromosomes called in each group (median over variants); groups without any left out."""
-        groups = self.matched.population.groups or (EVERYONE,)
         numbers = {
             group: [an for one in self._variants if (an := self._counts(one, group).an)]
-            for group in groups
+            for group in self._groups
             if group not in self.unmeasured
         }
         return {group: round(median(known)) for group, known in numbers.items() if known}

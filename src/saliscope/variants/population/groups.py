@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from saliscope.core.errors import OptionError, nearest
-from saliscope.variants.population.record import Counts, Population
+from saliscope.variants.population.record import Counts, Population, PopulationVariant
 
-__all__ = ["CODES", "code_of", "pooled", "regroup"]
+__all__ = ["CODES", "EVERYONE", "OTHERS", "code_of", "parts_of", "pooled", "regroup"]
+
+EVERYONE, OTHERS = "everyone", "others"
+"""What all people are called where a source has no groups, and those who are in none of them."""
 
 CODES = {
     "afr": ("African", "African/African American", "African/African-American"),
@@ -68,6 +71,35 @@ def pooled(parts: Sequence[Counts]) -> Counts:
         _sum([part.homozygotes for part in measured]),
         _sum([part.hemizygotes for part in measured]),
     )
+
+
+def parts_of(variant: PopulationVariant) -> dict[str, Counts]:
+    """Return the counts of a variant by group, so that nobody of the total is lost.
+
+    People of the total who are in no group are "others"; without groups all are "everyone".
+
+    Examples
+    --------
+    >>> from saliscope.variants.coding.edit import Allele
+    >>> allele, eur = Allele("1", 5, "A", "G"), {"EUR": Counts(5, 100, 1)}
+    >>> parts_of(PopulationVariant(allele, 2, Counts(7, 160, 1), eur))["others"]
+    Counts(ac=2, an=60, homozygotes=0, hemizygotes=None)
+    >>> parts_of(PopulationVariant(allele, 2, Counts(7, 160, 1)))
+    {'everyone': Counts(ac=7, an=160, homozygotes=1, hemizygotes=None)}
+    """
+    if not variant.groups:
+        return {EVERYONE: variant.total}
+    known = pooled(list(variant.groups.values()))
+    pairs = (
+        (variant.total.ac, known.ac),
+        (variant.total.an, known.an),
+        (variant.total.homozygotes, known.homozygotes),
+        (variant.total.hemizygotes, known.hemizygotes),
+    )
+    ac, an, *rest = (None if a is None or b is None else a - b for a, b in pairs)
+    if ac is None or an is None or ac < 0 or an <= 0:
+        return dict(variant.groups)
+    return {**variant.groups, OTHERS: Counts(ac, an, *rest)}
 
 
 def regroup(population: Population, groups: Mapping[str, Sequence[str]]) -> Population:

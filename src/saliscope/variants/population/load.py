@@ -106,4 +106,8 @@ def _within(population: Population, region: Region | None) -> Population:
         and allele.position <= high
         and allele.position + max(len(allele.ref), 1) - 1 >= low
     }
-    return replace(population, variants=kept)
+    left = len(population.variants) - len(kept)
+    note = f"{left:,} further rows lie outside of {chrom}:{low}-{high} and are not looked at"
+    return replace(
+        population, variants=kept, notes=(*population.notes, note) if left else population.notes
+    )

@@ -164,10 +164,11 @@ def _check(result: Matched) -> None:
     counts = result.reasons
     if not result.matched and counts.get("transcript", 0):
         of = Counter(u.variant.transcript for u in result.unmatched if u.reason == "transcript")
+        most = of.most_common(1)[0][0]
         shown = ", ".join(f"{other} ({n} rows)" for other, n in of.most_common(3))
         msg = (
-            f"{population.file}: no row is of {name}; the source names {shown}; "
-            f"if one is the same transcript, say names={{{name!r}: ({of.most_common(1)[0][0]!r},)}}"
+            f"{population.file}: no row is of {name}; the source names {shown}; if one is the same "
+            f"transcript, say names={{{name!r}: ({most!r},)}}, or --same-transcript {most}"
         )
         raise InputError(msg)
     wrong = counts.get("reference", 0)

@@ -137,7 +137,8 @@ def _compared(interpretation: Interpretation) -> Iterator[str]:
             if left > 0:
                 yield f"{left} more on their own pages."
             break
-    yield minus(f"Population: {'; '.join(interpretation.population) or 'none was given'}.")
+    # The first sentence says what the population is; the others are listed behind the changes.
+    yield minus(f"Population: {next(iter(interpretation.population), 'none was given')}.")
 
 
 def overview(interpretation: Interpretation) -> Table:

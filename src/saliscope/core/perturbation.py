@@ -110,6 +110,13 @@ class Perturbation:
         return self.fills[int(self.choice[row])]
 
     @property
+    def every_fill(self) -> tuple[Baseline, ...]:
+        """All that may take the place of weight 0 in some row."""
+        if self.choice is not None:
+            return self.fills
+        return () if self.fill is None else (self.fill,)
+
+    @property
     def rows(self) -> int:
         """Number of perturbed inputs."""
         chosen = self.weights if self.weights is not None else self.removed
@@ -131,7 +138,7 @@ class Perturbation:
         """Whether every row is the input itself."""
         if self.noise is not None:
             return False
-        if self.fill is None and not self.fills:
+        if not self.every_fill:
             return True
         if self.weights is not None:
             return bool((self.weights == 1).all())

@@ -22,7 +22,8 @@ from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.units import Units
 from saliscope.models.canvas import Canvas
-from saliscope.models.torch_model import Batch, TorchModel
+from saliscope.models.noise import add_noise
+from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
 
 __all__ = ["TensorModel"]
 
@@ -203,41 +204,51 @@ class TensorModel(TorchModel):
         value: torch.Tensor = piece.sample.value
         if times == "input":
             return value
-        fill = piece.perturbation.fill
-        assert fill is not None
-        return value - _value(fill)
-
-
-def _value(fill: Baseline) -> torch.Tensor:
-    value = fill.value
-    assert isinstance(value, torch.Tensor)
-    return value
+        return value - fills_of(piece)
 
 
 def _takes_boxes(piece: Piece) -> bool:
+    """Whether the rows are the input with a box covered, by one fill and without noise."""
     moved = piece.perturbation
-    return moved.grouping.boxes is not None and not piece.sample.context["scalar"]
+    plain = moved.fill is not None and moved.choice is None and moved.noise is None
+    return plain and moved.grouping.boxes is not None and not piece.sample.context["scalar"]
 
 
 def _realize(piece: Piece, out: torch.Tensor) -> None:
+    """Write the rows of a piece: moved towards their fills, then noise."""
+    value: torch.Tensor = piece.sample.value
+    moved = piece.perturbation
+    if not moved.every_fill:
+        out.copy_(value.expand_as(out))
+    elif moved.grouping.boxes is not None:
+        _cover(piece, out)
+    else:
+        _blend(piece, out)
+    if moved.noise is not None:
+        add_noise(out, moved.noise, piece.rows, value)
+
+
+def _cover(piece: Piece, out: torch.Tensor) -> None:
+    value: torch.Tensor = piece.sample.value
+    moved = piece.perturbation
+    assert moved.grouping.boxes is not None
+    assert moved.removed is not None
+    out.copy_(value.expand_as(out))
+    for place, row in enumerate(piece.rows):
+        group = int(moved.removed[row])
+        if group < 0:
+            continue
+        fill = fill_value(moved.fill_of(int(row)))
+        if piece.sample.context["scalar"]:
+            out[place] = fill
+        else:
+            box = moved.grouping.boxes[group]
+            out[place][box] = fill[box]
+
+
+def _blend(piece: Piece, out: torch.Tensor) -> None:
     value: torch.Tensor = piece.sample.value
     moved, grouping = piece.perturbation, piece.perturbation.grouping
-    if moved.fill is None or moved.is_identity:
-        out.copy_(value.expand_as(out))
-        return
-    fill = _value(moved.fill)
-    if grouping.boxes is not None:
-        assert moved.removed is not None
-        out.copy_(value.expand_as(out))
-        for place, row in enumerate(piece.rows):
-            group = int(moved.removed[row])
-            if group >= 0:
-                box = grouping.boxes[group]
-                if piece.sample.context["scalar"]:
-                    out[place] = fill
-                else:
-                    out[place][box] = fill[box]
-        return
     assert grouping.labels is not None
     weights = np.stack([moved.row(int(row)) for row in piece.rows])
     if grouping.count == 1 and bool((grouping.labels == 0).all()):
@@ -246,7 +257,8 @@ def _realize(piece: Piece, out: torch.Tensor) -> None:
         spread = np.concatenate([weights, np.ones((len(weights), 1))], axis=1)
         alpha = torch.from_numpy(spread[:, grouping.labels]).to(value).reshape(out.shape)
     # lerp is exact at both ends, which b + alpha * (x - b) is not.
-    torch.lerp(fill.expand_as(out), value.expand_as(out), alpha.expand_as(out), out=out)
+    fill = fills_of(piece).expand_as(out)
+    torch.lerp(fill, value.expand_as(out), alpha.expand_as(out), out=out)
 
 
 def _main_output(whole: object) -> torch.Tensor | None:

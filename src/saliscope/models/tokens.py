@@ -21,8 +21,9 @@ from saliscope.core.defaults import DEFAULTS
 from saliscope.core.errors import ModelError, OptionError, nearest
 from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import DELETE, Baseline, Perturbation
+from saliscope.models.noise import add_noise
 from saliscope.models.quiet import lock
-from saliscope.models.torch_model import Batch, TorchModel
+from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
 
 __all__ = ["TokenModel", "position_limit"]
 
@@ -177,16 +178,18 @@ class TokenModel(TorchModel):
         """Whether a perturbation can be realized on token ids alone."""
         if moved.is_identity:
             return True
-        assert moved.fill is not None
+        if moved.noise is not None:
+            return False
         whole = moved.weights is None or bool(np.isin(moved.weights, (0.0, 1.0)).all())
         # A path is moved in the embedding even at its ends, so that all of it is one space.
         is_path = moved.grouping.kind == "all"
-        return whole and not is_path and (moved.fill.deletes or moved.fill.ids is not None)
+        by_ids = all(fill.deletes or fill.ids is not None for fill in moved.every_fill)
+        return whole and not is_path and by_ids
 
     def _covered(self, sample: Sample, moved: Perturbation, row: int) -> npt.NDArray[np.bool_]:
         """Return which tokens a row takes away."""
         covered = np.zeros(sample.length, dtype=bool)
-        if moved.fill is None:
+        if moved.fill_of(row) is None:
             return covered
         grouping = moved.grouping
         if moved.removed is not None:
@@ -205,11 +208,11 @@ class TokenModel(TorchModel):
         ids: Ids = sample.context["ids"]
         covered = self._covered(sample, moved, row)
         if covered.any():
-            assert moved.fill is not None
-            if moved.fill.deletes:  # never with views, which stand at positions
+            fill = moved.fill_of(row)
+            assert fill is not None
+            if fill.deletes:  # never with views, which stand at positions
                 return ids[~covered]
-            filled = np.asarray(moved.fill.ids)
-            ids = np.where(covered, filled, ids)
+            ids = np.where(covered, np.asarray(fill.ids), ids)
         if view:  # last, so that what the target masks is masked whatever was put there
             assert self.mask_id is not None
             ids = ids.copy()
@@ -241,7 +244,8 @@ class TokenModel(TorchModel):
             for row in piece.rows:
                 at = int(row) if by_ids else 0
                 rows.append(self._row_ids(piece.sample, moved, at, piece.view))
-                deleting = by_ids and moved.fill is not None and moved.fill.deletes
+                fill = moved.fill_of(at)
+                deleting = fill is not None and fill.deletes
                 pools.append(keep[~self._covered(piece.sample, moved, at)] if deleting else keep)
             starts.append(len(rows))
         arguments = self.arguments(rows)
@@ -273,34 +277,39 @@ class TokenModel(TorchModel):
             leaf[:] = self.embed(np.array([self.pad_id], dtype=np.int64))
         for piece, start in zip(pieces, starts, strict=False):
             moved, sample = piece.perturbation, piece.sample
-            here, fill = self.embed(sample.context["ids"]), moved.fill
-            assert fill is not None
-            assert isinstance(fill.value, torch.Tensor)
-            labels = moved.grouping.labels
-            for place, row in enumerate(piece.rows):
-                if labels is None:
-                    weights = 1.0 - self._covered(sample, moved, int(row))
-                else:
-                    weights = np.append(moved.row(int(row)), 1.0)[labels]
-                alpha = torch.from_numpy(weights).to(here)[:, None]
-                out = torch.lerp(fill.value, here, alpha.expand_as(here))
-                if piece.view:
-                    masked = self.embed(np.array([self.mask_id], dtype=np.int64))[0]
-                    out[list(piece.view)] = masked
-                leaf[start + place, : sample.length] = out
+            here = self.embed(sample.context["ids"])
+            own = leaf[start : start + len(piece.rows), : sample.length]
+            for out, row in zip(own, piece.rows, strict=True):
+                out[:] = self._between(here, sample, moved, int(row))
+            if moved.noise is not None:
+                add_noise(own, moved.noise, piece.rows, here, sample.units.kept)
+            if piece.view:
+                own[:, list(piece.view)] = self.embed(np.array([self.mask_id], dtype=np.int64))[0]
         return leaf
 
+    def _between(
+        self, here: torch.Tensor, sample: Sample, moved: Perturbation, row: int
+    ) -> torch.Tensor:
+        """Return the embedding of one row, between that of the fill and that of the input."""
+        fill = moved.fill_of(row)
+        if fill is None:
+            return here
+        labels = moved.grouping.labels
+        if labels is None:
+            weights = 1.0 - self._covered(sample, moved, row)
+        else:
+            weights = np.append(moved.row(row), 1.0)[labels]
+        alpha = torch.from_numpy(weights).to(here)[:, None]
+        return torch.lerp(fill_value(fill), here, alpha.expand_as(here))
+
     def difference(self, piece: Piece, times: str) -> torch.Tensor:
-        """Return the embedding of the input, or its distance from the fill's embedding."""
+        """Return the embedding of the input, or its distance from that of each row's fill."""
         here = self.embed(piece.sample.context["ids"])
         if times == "difference":
-            fill = piece.perturbation.fill
-            assert fill is not None
-            assert isinstance(fill.value, torch.Tensor)
-            here = here - fill.value
+            here = here - fills_of(piece)
         if piece.view:  # what the target masks does not move
             here = here.clone()
-            here[list(piece.view)] = 0.0
+            here[..., list(piece.view), :] = 0.0
         return here
 
     # -- forward -------------------------------------------------------------------------------

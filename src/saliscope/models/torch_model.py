@@ -22,7 +22,7 @@ from saliscope.models.memory import PeakBytes
 from saliscope.models.quiet import lock, quiet
 from saliscope.models.readout import accumulating, read
 
-__all__ = ["Batch", "TorchModel", "as_device", "as_dtype", "fingerprint"]
+__all__ = ["Batch", "TorchModel", "as_device", "as_dtype", "fill_value", "fills_of", "fingerprint"]
 
 
 def as_device(device: str | torch.device | None) -> torch.device:
@@ -137,7 +137,10 @@ class TorchModel:
         raise self._lacks("has no forward pass")  # noqa: EM101
 
     def difference(self, piece: Piece, times: str) -> torch.Tensor:
-        """Return the input, or input minus fill, that gradients of a piece are multiplied by."""
+        """Return what gradients of a piece are multiplied by: the input, or input minus fill.
+
+        Of the input's shape, or with a leading axis of rows where each has a fill of its own.
+        """
         raise self._lacks("has no input space")  # noqa: EM101
 
     # -- what they share -----------------------------------------------------------------------
@@ -284,6 +287,21 @@ class TorchModel:
         if fold.features == "norm":
             gradient = gradient.pow(2).sum(features).sqrt() if features else gradient.abs()
         return _numpy(gradient)
+
+
+def fill_value(fill: Baseline | None) -> torch.Tensor:
+    """Return a fill in the differentiable space."""
+    assert fill is not None
+    assert isinstance(fill.value, torch.Tensor)
+    return fill.value
+
+
+def fills_of(piece: Piece) -> torch.Tensor:
+    """Return the fill of all rows of a piece, or one per row where they differ."""
+    moved = piece.perturbation
+    if moved.choice is None:
+        return fill_value(moved.fill)
+    return torch.stack([fill_value(moved.fill_of(int(row))) for row in piece.rows])
 
 
 def _mixed(values: torch.Tensor, fold: Fold | None) -> torch.Tensor:

@@ -53,7 +53,7 @@ def test_a_person_is_interpreted(run: Callable[..., Run], work: Path, edits: lis
                "-o", "out", *FEW)  # fmt: skip
     assert (done.code, done.err) == (0, "")
     assert done.new == [
-        "out", "out/interpretation.json", "out/report.html", "out/variants.csv",
+        "out", "out/interpretation.json", "out/linkage.csv", "out/report.html", "out/variants.csv",
     ]  # fmt: skip
     rows = table(work / "out" / "variants.csv")
     one, other = names(edits)
@@ -64,6 +64,37 @@ def test_a_person_is_interpreted(run: Callable[..., Run], work: Path, edits: lis
     carried = {row["coding"]: (row["carriers_A"], row["carriers_B"]) for row in rows}
     assert carried == {one: ("2", "2"), other: ("1", "2")}  # ann is left out
     assert "ann" in (work / "out" / "report.html").read_text()
+    linked = table(work / "out" / "linkage.csv")
+    assert [(row["person"], row["group"]) for row in linked] == [
+        ("one copy", "all"), ("one copy", "A"), ("one copy", "B"),
+    ]  # fmt: skip
+    both = [(row["with_first"], row["with_second"], row["with_both"]) for row in linked]
+    # At 20 (the first in the sequence): cat, gus twice, hal. At 40: ben, cat, eva twice, gus.
+    assert both == [("4", "5", "2"), ("1", "3", "0"), ("3", "2", "2")]
+
+
+def test_tables_stand_on_the_page(run: Callable[..., Run], work: Path, edits: list[Edit]) -> None:
+    one, other = names(edits)
+    transcript = transcript_of(61)
+    change = haplotype(transcript, edits[:1]).changes[0]
+    both = ";".join(name.removeprefix("c.") for name in (other, one))
+    (work / "stars.csv").write_text(
+        f"allele,function,coding\n*1,Normal Function,c.=\n*7,Low Function,{one}\n"
+        f"*8,No Function,c.[{both}]\n"
+    )
+    (work / "assay.tsv").write_text(f"hgvs_pro\tscore\n{change.protein}\t0.375\n")
+    (work / "parts.tsv").write_text("start\tend\tname\ttype\n10\t30\tlid\tdomain\n")
+    done = run("variants", "interpret", "--vcf", "people.vcf", "--sample", "ann", *GENE, *PANEL,
+               "--stars", "stars.csv", "--assays", "assay.tsv", "--features", "parts.tsv",
+               "-o", "out", *FEW)  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    page = (work / "out" / "report.html").read_text()
+    assert "(*8, catalogued function: No Function)" in page
+    assert "(*7, catalogued function: Low Function)" in page
+    assert "0.375 (assay.tsv, column score)" in page
+    assert ">lid<" in page
+    whole = json.loads((work / "out" / "interpretation.json").read_text())
+    assert any(note.startswith("star alleles from stars.csv") for note in whole["notes"])
 
 
 def test_a_summary_is_printed(run: Callable[..., Run], edits: list[Edit]) -> None:
@@ -147,6 +178,12 @@ COHORT = ("cohort", "--vcf", "people.vcf", "--status", "status.csv", *GENE)
         ((*INTERPRET[:2], "none.vcf", *INTERPRET[3:], "--no-panel"), "none.vcf"),
         ((*INTERPRET[:2], "lfs.vcf", *INTERPRET[3:], "--no-panel"), "lfs.vcf"),
         ((*INTERPRET[:2], "wrong.vcf", *INTERPRET[3:], "--no-panel"), "wrong.vcf"),
+        ((*INTERPRET, "--no-panel", "--stars", "twice.csv"), "twice.csv: has no column"),
+        (
+            (*INTERPRET, "--no-panel", "--assays", "status.csv"),
+            "status.csv: has no column 'hgvs_pro'",
+        ),
+        ((*INTERPRET, "--no-panel", "--features", "none.tsv"), "there is no such file"),
         (("interactions", "c.1A>G", *GENE), "a pair needs two"),
         (("interactions", "c.[4A>C];[7A>C]", *GENE), "c."),
         (("cohort", "--vcf", "people.vcf", "--status", "none.csv", *GENE), "there is no such file"),

@@ -58,13 +58,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bar, no 
 Example:
   saliscope variants interpret --vcf me.vcf.gz --sample HG01183 \\
     --gene TPMT.GRCh37.gff3 --cds TPMT.cds.fa \\
-    --panel panel.vcf.gz --panel-samples samples.tsv -m zoo:protein -o out/
+    --panel panel.vcf.gz --panel-samples samples.tsv \\
+    --stars alleles.csv --assays scores.csv --features protein.gff \\
+    -m zoo:protein -o out/
 
 \b
 Cost: a model pass per distinct protein: all missense changes of the gene (some
   1,400 for 245 residues), 1,000 pairs per kind of tested pair; half a minute
   for TPMT by zoo:protein on two cores, hours for a large model without a GPU.
-Writes report.html, variants.csv, interpretation.json.
+Writes report.html, variants.csv, interpretation.json, with a panel linkage.csv.
 Exit code: 0; 2 on bad input.
 """
 )
@@ -84,6 +86,18 @@ def interpret(
     population: Population = None,
     same_transcript: Same = None,
     group: Annotated[str | None, typer.Option(help="group of the most frequent haplotype")] = None,
+    stars: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="star alleles: PyPGx, or allele, function, coding"),
+    ] = None,
+    assays: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="measured values: hgvs_pro or variant, and score"),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="domains, structure: GFF, or start, end, name, type"),
+    ] = None,
     model: Model = "zoo:protein",
     readout: Annotated[str, typer.Option(help="likelihood or norm")] = "likelihood",
     pairs: Annotated[int, typer.Option(help="null pairs per kind of tested pair")] = 1000,
@@ -97,8 +111,8 @@ def interpret(
     variants_run.interpret(
         vcf, sample, (gene, cds, transcript, build), out, panel=panel,
         panel_samples=panel_samples, no_panel=no_panel, population=population,
-        same=same_transcript or [], group=group, model=model, readout=readout, pairs=pairs,
-        budget=budget, seed=seed, quiet=quiet,
+        same=same_transcript or [], group=group, stars=stars, assays=assays, features=features,
+        model=model, readout=readout, pairs=pairs, budget=budget, seed=seed, quiet=quiet,
     )  # fmt: skip
 
 

@@ -14,13 +14,15 @@ from saliscope.variants.calls.vcf import read_calls
 from saliscope.variants.coding.haplotype import haplotype
 from saliscope.variants.coding.naming import parse_coding
 from saliscope.variants.cohort import compare_cohort, read_status
+from saliscope.variants.effects.interpret import interpret as interpret_calls
 from saliscope.variants.effects.pairs import compare_pairs, pair_key
 from saliscope.variants.effects.record import Interpretation
 from saliscope.variants.effects.reference import comparable, reference_set
 from saliscope.variants.effects.scoring import Scorer
 from saliscope.variants.report.cohort_page import cohort_html
 from saliscope.variants.report.page import report_html
-from saliscope.variants.session import Gene, interpret_files, read_panel, read_population
+from saliscope.variants.session import Gene, read_inputs, read_panel, read_population
+from saliscope.variants.tables.given import read_tables
 
 __all__ = ["catalog", "cohort", "interactions", "interpret"]
 
@@ -30,8 +32,8 @@ _Gene = tuple[str, str | None, str | None, str | None]
 def interpret(
     vcf: str, sample: str, gene: _Gene, out: str, *, panel: str | None,
     panel_samples: str | None, no_panel: bool, population: str | None, same: list[str],
-    group: str | None, model: str, readout: str, pairs: int, budget: str | None, seed: int,
-    quiet: bool,
+    group: str | None, stars: str | None, assays: str | None, features: str | None, model: str,
+    readout: str, pairs: int, budget: str | None, seed: int, quiet: bool,
 ) -> None:  # fmt: skip
     """Interpret one person's variants of a gene and write report and tables."""
     if panel is None and population is None and not no_panel:
@@ -43,15 +45,26 @@ def interpret(
     if panel is not None and no_panel:
         msg = "--panel and --no-panel exclude each other; give one"
         raise OptionError(msg)
+    size = read_bytes(budget)
     with Folder(out) as folder:
-        found = interpret_files(
-            vcf, sample, Gene(*gene), model, panel=panel, panel_samples=panel_samples,
-            population=population, same=same, group=group, readout=readout, pairs=pairs,
-            budget=read_bytes(budget), seed=seed, progress=not quiet,
+        read = read_inputs(
+            vcf, sample, Gene(*gene), panel=panel, panel_samples=panel_samples,
+            population=population, same=same,
+        )  # fmt: skip
+        tables = read_tables(read.calls.transcript, stars=stars, assays=assays, features=features)
+        found = tables.noted(
+            interpret_calls(
+                read.calls, sample, model, panel=read.panel, population=read.population,
+                group=group, readout=readout, pairs=pairs, budget=size, seed=seed,
+                progress=not quiet,
+            )
         )  # fmt: skip
         found.to_json(folder.path / "interpretation.json")
         found.to_csv(folder.path / "variants.csv")
-        report = report_html(found, folder.path / "report.html")
+        if found.linkage is not None:
+            linked = found.linkage.to_frame().to_csv(index=False).encode()
+            write_beside(folder.path / "linkage.csv", linked)
+        report = report_html(found, folder.path / "report.html", **tables.of(found))
         for line in lines(found):
             say(line, quiet=quiet)
         print(report)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from saliscope.core.engine import Progress
 from saliscope.core.errors import OptionError, nearest
@@ -22,7 +21,9 @@ from saliscope.variants.population.absence import NEAR
 from saliscope.variants.population.load import load_population
 from saliscope.variants.population.match import Matched, match
 
-__all__ = ["Gene", "interpret_files", "read_panel", "read_population"]
+__all__ = [
+    "Gene", "Inputs", "interpret_files", "read_inputs", "read_panel", "read_population",
+]  # fmt: skip
 
 Path = str | os.PathLike[str]
 
@@ -80,14 +81,28 @@ def read_population(
     return match(population, transcript, names={transcript.name: tuple(same)} if same else None)
 
 
-def interpret_files(
-    vcf: Path, sample: str, gene: Gene, model: object, *, panel: Path | None = None,
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What the files of one interpretation hold; made by `read_inputs`.
+
+    Parameters
+    ----------
+    calls : Calls
+        On the transcript as it stands on the genome.
+    panel : Panel, optional
+    population : Matched, optional
+    """
+
+    calls: Calls
+    panel: Panel | None
+    population: Matched | None
+
+
+def read_inputs(
+    vcf: Path, sample: str, gene: Gene, *, panel: Path | None = None,
     panel_samples: Path | None = None, population: Path | None = None, same: Sequence[str] = (),
-    group: str | None = None, readout: str = "likelihood", pairs: int = 1000,
-    budget: int | None = None, seed: int = 0,
-    progress: bool | Callable[[Progress], None] = False,
-) -> Interpretation:  # fmt: skip
-    """Read everything and interpret one person's variants of a gene; see `interpret`.
+) -> Inputs:  # fmt: skip
+    """Read everything that an interpretation needs beside the model.
 
     The panel is read first: where transcript and genome differ, its rows tell, and a person's file
     without a row there means the genome's base.
@@ -95,7 +110,7 @@ def interpret_files(
     Raises
     ------
     OptionError
-        A panel without its table of samples, or no panel and no population without saying so.
+        A panel without its table of samples; no such sample.
     InputError
         Whatever is wrong with a file.
     """
@@ -114,10 +129,35 @@ def interpret_files(
     if sample not in calls.samples:
         msg = f"{vcf}: has no sample {sample!r}: {nearest(sample, calls.samples)}"
         raise OptionError(msg)
-    matched: Any = None
+    matched = None
     if population is not None:
         matched = read_population(calls.transcript, population, same, gene.build)
+    return Inputs(calls, people, matched)
+
+
+def interpret_files(
+    vcf: Path, sample: str, gene: Gene, model: object, *, panel: Path | None = None,
+    panel_samples: Path | None = None, population: Path | None = None, same: Sequence[str] = (),
+    group: str | None = None, readout: str = "likelihood", pairs: int = 1000,
+    budget: int | None = None, seed: int = 0,
+    progress: bool | Callable[[Progress], None] = False,
+) -> Interpretation:  # fmt: skip
+    """Read everything and interpret one person's variants of a gene.
+
+    See `read_inputs` for the files, and `interpret` for the rest.
+
+    Raises
+    ------
+    OptionError
+        A panel without its table of samples; no such sample.
+    InputError
+        Whatever is wrong with a file.
+    """
+    read = read_inputs(
+        vcf, sample, gene, panel=panel, panel_samples=panel_samples, population=population,
+        same=same,
+    )  # fmt: skip
     return interpret(
-        calls, sample, model, panel=people, population=matched, group=group, readout=readout,
-        pairs=pairs, budget=budget, seed=seed, progress=progress,
+        read.calls, sample, model, panel=read.panel, population=read.population, group=group,
+        readout=readout, pairs=pairs, budget=budget, seed=seed, progress=progress,
     )  # fmt: skip

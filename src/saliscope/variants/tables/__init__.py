@@ -1,0 +1,1 @@
+"""Tables that a user gives beside the genotypes: star alleles, measured values, features."""

@@ -9,12 +9,12 @@ sequence that carries change i if, and only if, bit i of m is set.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from saliscope.core import games
 from saliscope.core.errors import InputError, OptionError
 from saliscope.variants.statistics.common import FloatArray, IntArray, finite
 
@@ -63,7 +63,7 @@ def coalitions(players: int) -> npt.NDArray[np.bool_]:
     if not 1 <= players <= MOST_PLAYERS:
         msg = f"{players} changes: exact Shapley values are for 1 to {MOST_PLAYERS}; take fewer"
         raise OptionError(msg)
-    return (np.arange(1 << players)[:, None] >> np.arange(players) & 1).astype(bool)
+    return games.all_coalitions(players)
 
 
 def _table(scores: npt.ArrayLike) -> tuple[FloatArray, int]:
@@ -105,15 +105,8 @@ def shapley_values(scores: npt.ArrayLike) -> FloatArray:
     >>> shapley_values([0.0, 1.0, 2.0, 4.0]).tolist()      # 1 and 2 alone, 4 together
     [1.5, 2.5]
     """
-    table, n = _table(scores)
-    weight = np.array([1 / (n * math.comb(n - 1, size)) for size in range(n)])
-    values = np.empty(n)
-    for i in range(n):
-        # (..., bit i, lower bits): one step along the middle axis adds change i.
-        step = np.diff(table.reshape(-1, 2, 1 << i), axis=1).ravel()
-        others = np.arange(1 << (n - 1))
-        values[i] = np.dot(weight[np.bitwise_count(others)], step)
-    return values
+    table, _ = _table(scores)
+    return games.shapley_values(table[:, None])[0]
 
 
 def pair_interactions(scores: npt.ArrayLike, *, on_subject: bool = False) -> FloatArray:

@@ -24,10 +24,14 @@ BEGIN, END = "<!-- methods: made by docs/_generate.py -->", "<!-- end of methods
 MADE = "<!-- Made by docs/_generate.py; change the code, then run it again. -->"
 
 _TAKES = {
-    "baseline": "where the path starts",
-    "fill": "what stands in place of a part that is taken away",
-    "tolerance": "relative error to reach",
-    "max_evaluations": "model rows after which it stops, with a finding",
+    "baseline": ("baseline", "where the path starts"),
+    "background": (
+        "baseline",
+        "one baseline, or several to average over: a list, or a tensor with a leading axis",
+    ),
+    "fill": ("fill", "what stands in place of a part that is taken away"),
+    "tolerance": ("tolerance", "relative error to reach"),
+    "max_evaluations": ("max_evaluations", "model rows after which it stops, with a finding"),
 }
 _SEVERITY = {
     "error": "the map should not be used as it is; `strict=True` raises",
@@ -82,7 +86,7 @@ def _section(spec: MethodSpec) -> str:
         else "It has no options of its own."
     )
     if spec.takes:
-        general = [(f"`{name}`", _TAKES[name]) for name in _TAKES if name in spec.takes]
+        general = [(f"`{name}`", text) for key, (name, text) in _TAKES.items() if key in spec.takes]
         parts.append("General parameters that it uses:\n\n" + table(("name", "meaning"), general))
     return "\n\n".join(parts)
 

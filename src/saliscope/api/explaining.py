@@ -62,7 +62,8 @@ def explain(
         modality's default (see ``saliscope models --defaults``); the result names it.
     baseline : object, optional
         Where a path starts: "mask", "zero", "pad", a token, an input of the same length, or for
-        tensors a number or a tensor.
+        tensors a number or a tensor. Methods that average over a background take several: a
+        list of them, or a tensor with a leading axis.
     fill : object, optional
         What stands in place of a part that is taken away: as baseline, or "delete".
     tolerance : float, optional

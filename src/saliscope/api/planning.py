@@ -55,10 +55,13 @@ def plan(
         "max_evaluations": max_evaluations,
     }  # fmt: skip
     for name, value in given.items():
-        if value is not None and name not in spec.takes:
-            takes = ", ".join(sorted(spec.takes)) or "none of baseline, fill and tolerance"
+        if value is not None and name not in spec.accepts:
+            takes = ", ".join(sorted(spec.accepts)) or "none of baseline, fill and tolerance"
             msg = f"{spec.name} does not use {name}=; it takes {takes}"
             raise OptionError(msg)
+    if baseline is not None and fill is not None and "background" in spec.takes:
+        msg = f"{spec.name} takes one of them: fill=, or baseline= for a background to average over"
+        raise OptionError(msg)
     chosen = options_from(spec, options or {})
     adapter = load(model, tokenizer=tokenizer)
     missing = spec.needs - adapter.offers

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saliscope.core.ask import Estimate
-from saliscope.core.attribution import Attribution
+from saliscope.core.ask import Estimate, Question
+from saliscope.core.attribution import PAIR, Attribution
 from saliscope.core.health import Finding, Health, finding
 from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.record import Arrays
+from saliscope.core.registry import MethodSpec
 from saliscope.core.tasks import Outcome
 from saliscope.core.units import Units
 
@@ -93,12 +94,31 @@ def assemble(
         numbers["gap"] = (lead, stack([_gap(e) for e in made]))
     if made[0].error is not None:
         numbers["error"] = (lead, stack([_some(e.error) for e in made]))
+    for name in made[0].numbers:
+        numbers[name] = (lead, stack([e.numbers[name] for e in made]))
+    for name in made[0].pairs:
+        numbers[name] = ((*lead, *PAIR), stack([e.pairs[name] for e in made]))
+    if made[0].pairs:
+        coords |= dict.fromkeys(PAIR, _names(units))
     found: list[Finding] = [*findings]
     for outcome, estimate, prediction in zip(outcomes, made, predicted, strict=True):
         found += _examined(wanted, outcome, estimate, prediction)
     data = Arrays(values, (*lead, *dims), coords, numbers, extra)
     meta = _meta(wanted, outcomes, predicted, made[0], units, names, found, about)
     return Attribution(data, meta)
+
+
+def _names(units: Units) -> list[str]:
+    """Return one name per unit that results show: its label and position, or its place alone."""
+    if len(units.dims) > 1:
+        return [", ".join(map(str, place)) for place in np.ndindex(units.shape)]
+    given = {name: np.asarray(values)[units.kept] for name, (_, values) in units.coords.items()}
+    places = given.get("position", np.arange(len(units.kept)))
+    labels = given.get(units.kind)
+    if labels is None:
+        return [str(place) for place in places]
+    between = "" if units.kind == "residue" else " "
+    return [f"{label}{between}{place}" for label, place in zip(labels, places, strict=True)]
 
 
 def _some(array: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
@@ -137,7 +157,8 @@ def _examined(
     scale = np.abs(values).reshape(len(values), -1).sum(1)
     if estimate.baseline_score is not None:
         scale = np.maximum(scale, np.abs(estimate.score - estimate.baseline_score))
-    same = "baseline" in wanted.method.takes and _is_input(sample, question.baseline)
+    baselines = question.background or (question.baseline,)
+    same = "baseline" in wanted.method.accepts and all(_is_input(sample, b) for b in baselines)
     if same:
         found.append(finding("input_equals_baseline"))
     elif not bad and not scale.any():
@@ -175,9 +196,6 @@ def _meta(
     model, spec = wanted.model, wanted.method
     asked = [*outcomes, *(p for p in predicted if p is not None)]
     many = len(outcomes) > 1 or model.modality == "tensor"
-    uses = {
-        "baseline": "baseline" in spec.takes, "fill": "fill" in spec.takes,
-    }  # fmt: skip
     # No time stamp and no duration: equal work gives equal bytes.
     provenance = {
         "evaluations": sum(o.evaluations for o in asked),
@@ -185,7 +203,7 @@ def _meta(
         "method": spec.name,
         "source": spec.source,
         "options": dataclasses.asdict(wanted.options),
-        **{name: first.question.baseline.name for name, used in uses.items() if used},
+        **_replaced(first.question, spec),
         "tolerance": wanted.tolerance,
         "max_evaluations": wanted.max_evaluations,
         "seed": wanted.seed,
@@ -210,6 +228,18 @@ def _meta(
         "health": [f.to_dict() for f in Health(found)],
         "provenance": provenance,
     }
+
+
+def _replaced(question: Question, spec: MethodSpec) -> dict[str, Any]:
+    """Return by what units were replaced: the name of a fill or baseline, or of a background."""
+    names = [b.name for b in question.background or (question.baseline,)]
+    if "fill" in spec.takes and not question.background:
+        return {"fill": names[0]}
+    if "baseline" not in spec.accepts:
+        return {}
+    if len(names) == 1:
+        return {"baseline": names[0]}
+    return {"baseline": f"background of {len(names)}", "background": sorted(set(names))}
 
 
 def _prediction(wanted: Plan, outcome: Outcome | None) -> list[dict[str, Any]]:

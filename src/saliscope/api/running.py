@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from saliscope.core.ask import Question, Steps
 from saliscope.core.attribution import Attribution
 from saliscope.core.class_target import Class, Predicted
 from saliscope.core.engine import Job, Outcome, Progress, drive
-from saliscope.core.errors import RefusedError, SaliscopeError
+from saliscope.core.errors import OptionError, RefusedError, SaliscopeError
 from saliscope.core.health import Finding
 from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline
@@ -144,13 +145,7 @@ def _job(wanted: Plan, sample: Sample, predicted: Outcome | None) -> Job:
 def _make(
     wanted: Plan, sample: Sample, bound: BoundTarget, start: Callable[[Question], Steps]
 ) -> Job:
-    takes, model = wanted.method.takes, wanted.model
-    if "fill" in takes:
-        baseline = model.fill(sample, wanted.fill)
-    else:
-        baseline = (
-            model.baseline(sample, wanted.baseline) if "baseline" in takes else Baseline("none")
-        )
+    baseline, background = _replacements(wanted, sample)
     if baseline.deletes and bound.head == "tokens":
         msg = (
             f"{sample.name}: deletion would change what {bound.names[0]} is taken over; "
@@ -159,6 +154,40 @@ def _make(
         raise RefusedError(msg)
     question = Question(
         sample.units, bound.count, baseline, wanted.tolerance, wanted.max_evaluations,
-        np.random.default_rng(wanted.seed),
+        np.random.default_rng(wanted.seed), background,
     )  # fmt: skip
     return Job(sample, bound, question, start, key=(sample.key, bound.key, id(start.__code__)))
+
+
+def _replacements(wanted: Plan, sample: Sample) -> tuple[Baseline, tuple[Baseline, ...]]:
+    """Return what stands in place of units, and the background where the method takes one.
+
+    A method that takes both has a background only where the user gives one.
+    """
+    takes, model = wanted.method.takes, wanted.model
+    background: tuple[Baseline, ...] = ()
+    if "background" in takes and (wanted.baseline is not None or "fill" not in takes):
+        several = _several(wanted.baseline, sample)
+        background = tuple(model.baseline(sample, each) for each in several)
+    if "fill" in takes:
+        return model.fill(sample, wanted.fill), background
+    if background:
+        return background[0], background
+    if "baseline" in takes:
+        return model.baseline(sample, wanted.baseline), background
+    return Baseline("none"), background
+
+
+def _several(given: Any, sample: Sample) -> Sequence[Any]:
+    """Return the baselines of a background: the items of a list, the rows of a tensor, or one."""
+    if isinstance(given, (list, tuple)):
+        if not given:
+            msg = "baseline=[] is an empty background; give at least one baseline"
+            raise OptionError(msg)
+        return given
+    if sample.value is not None and getattr(given, "ndim", 0) == sample.value.ndim + 1:
+        if not len(given):
+            msg = f"the background has shape {tuple(given.shape)}; give at least one baseline"
+            raise OptionError(msg)
+        return list(given)
+    return [given]

@@ -31,11 +31,11 @@ def run(
     adapter = load(model, device=device)
     target = None if not targets else targets[0] if len(targets) == 1 else list(targets)
     # A general parameter goes to the methods that use it, and must be used by one.
-    used = {name for spec in specs for name in spec.takes}
+    used = {name for spec in specs for name in spec.accepts}
     plans = [
         plan(
             adapter, spec.name, target, budget=bytes_, seed=seed, options=own[spec.name],
-            **{k: v for k, v in general.items() if k in spec.takes or k not in used},
+            **{k: v for k, v in general.items() if k in spec.accepts or k not in used},
         )
         for spec in specs
     ]  # fmt: skip

@@ -32,7 +32,7 @@ def print_methods(name: str | None) -> None:
         ("method", spec.name), ("gives", spec.summary), ("unit", spec.unit), ("cost", spec.cost),
         ("use it", spec.use), ("it misleads", spec.misuse), ("equation", spec.equation),
         ("source", spec.source), ("also called", ", ".join(spec.aliases)),
-        ("uses", ", ".join(sorted(spec.takes)) or "no baseline and no tolerance"),
+        ("uses", ", ".join(sorted(spec.accepts)) or "no baseline and no tolerance"),
     ]  # fmt: skip
     table = Table.grid(padding=(0, 2))
     for label, text in rows:

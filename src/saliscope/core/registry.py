@@ -48,8 +48,9 @@ class MethodSpec:
     signed : bool
         Whether values have a sign that means something.
     takes : frozenset of str
-        Which of the general parameters it uses: "baseline" (the start of a path), "fill" (what
-        stands in place of units taken away), "tolerance", "max_evaluations".
+        Which of the general parameters it uses: "baseline" (the start of a path), "background"
+        (several baselines, to average over), "fill" (what stands in place of units taken away),
+        "tolerance", "max_evaluations".
     unit : str
         What the values are measured in: "score" (units of the target), "score per input", ...
     aliases : tuple of str
@@ -70,6 +71,11 @@ class MethodSpec:
     takes: frozenset[str]
     unit: str
     aliases: tuple[str, ...]
+
+    @property
+    def accepts(self) -> frozenset[str]:
+        """The general parameters of `explain` that it takes: a background is given as baseline."""
+        return self.takes - {"background"} | ({"baseline"} if "background" in self.takes else set())
 
 
 def option(default: Any, doc: str) -> Any:

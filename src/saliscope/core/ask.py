@@ -29,9 +29,10 @@ class Fold:
     ----------
     times : {"one", "input", "difference"}
         Multiply the gradient by nothing, by the input, or by input minus baseline.
-    features : {"sum", "norm"}
+    features : {"sum", "norm", "each"}
         Reduce the features of a unit (the embedding of a token) by their sum or L2 norm.
         Units without features keep their signed value under "sum" and its size under "norm".
+        "each" keeps them all, on a last axis: for what is reduced over rows first.
     rows : numpy.ndarray, shape (sums, rows), optional
         Weighted sums over the rows of the ask, taken before the features are reduced.
         None: one result per row.
@@ -45,7 +46,7 @@ class Fold:
     """
 
     times: Literal["one", "input", "difference"] = "one"
-    features: Literal["sum", "norm"] = "sum"
+    features: Literal["sum", "norm", "each"] = "sum"
     rows: FloatArray | None = None
     mix: FloatArray | None = None
     rule: str = "gradient"
@@ -107,7 +108,7 @@ class Answer:
     values, probabilities : numpy.ndarray, shape (rows, targets)
         Probabilities are NaN where a target has none.
     gradients : numpy.ndarray, shape (rows or sums, targets, *units), optional
-        Folded as asked; float64.
+        Folded as asked; float64. With a last axis of features where "each" was asked for.
     activations : numpy.ndarray, shape (rows, features, *grid), optional
         Of the layer that was asked for.
     slopes : numpy.ndarray, shape (rows, targets, features, *grid), optional
@@ -141,6 +142,8 @@ class Question:
         Several baselines to average over, for methods that take them.
     layer : Layer or None
         The layer that the method looks at, for methods that take one.
+    features : int
+        Numbers that each unit has in the differentiable space (the width of an embedding).
     """
 
     units: Units
@@ -151,6 +154,7 @@ class Question:
     rng: np.random.Generator
     background: tuple[Baseline, ...] = ()
     layer: Layer | None = None
+    features: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +174,10 @@ class Estimate:
         Whether the values are meant to sum to score minus baseline score (then the gap counts).
     extra : mapping of str to numpy.ndarray
         Further values per unit, shape (targets, *units): standard errors, probability drops.
+    numbers : mapping of str to numpy.ndarray
+        Further numbers per target, shape (targets,): how well a surrogate fits.
+    pairs : mapping of str to numpy.ndarray
+        Values per pair of units of the result, shape (targets, units, units): interactions.
     units : Units, optional
         Units of `values` where they are not those of the question (results per group).
     findings : tuple of Finding
@@ -185,6 +193,8 @@ class Estimate:
     error: FloatArray | None = None
     additive: bool = False
     extra: Mapping[str, FloatArray] = field(default_factory=dict)
+    numbers: Mapping[str, FloatArray] = field(default_factory=dict)
+    pairs: Mapping[str, FloatArray] = field(default_factory=dict)
     units: Units | None = None
     findings: tuple[Finding, ...] = ()
     signed: bool = True

@@ -12,7 +12,10 @@ from saliscope.core.record import Record
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Attribution"]
+__all__ = ["PAIR", "Attribution"]
+
+PAIR = ("first", "second")
+"""Dims of what is given per pair of units."""
 
 
 class Attribution(Record):

@@ -154,7 +154,7 @@ def _make(
         raise RefusedError(msg)
     question = Question(
         sample.units, bound.count, baseline, wanted.tolerance, wanted.max_evaluations,
-        np.random.default_rng(wanted.seed), background,
+        np.random.default_rng(wanted.seed), background, features=sample.context.get("width", 1),
     )  # fmt: skip
     return Job(sample, bound, question, start, key=(sample.key, bound.key, id(start.__code__)))
 

@@ -86,9 +86,6 @@ class Task:
             inside = (ask.layer.features, *ask.layer.units.shape)
             self.activations = np.zeros((rows, *inside))
             self.slopes = np.zeros((rows, targets, *inside))
-        if ask.fold is not None:
-            units = self.job.sample.units.shape
-            self.gradients = np.zeros((*ask.fold.results(rows, targets), *units))
         self.waiting = [(row, view) for row in range(rows) for view in range(views)]
         self.missing = len(self.waiting)
 
@@ -97,8 +94,10 @@ class Task:
         self.values[rows] += got.values
         self.probabilities[rows] += got.probabilities
         if got.gradients is not None:
-            assert self.gradients is not None
             assert self.ask.fold is not None
+            if self.gradients is None:
+                results = self.ask.fold.results(len(self.values), self.values.shape[1])
+                self.gradients = np.zeros((*results, *got.gradients.shape[2:]))
             if self.ask.fold.rows is None:
                 self.gradients[rows] += got.gradients
             else:

@@ -278,12 +278,15 @@ class TorchModel:
         if fold.times != "one":
             gradient = gradient.to(kind) * self.difference(piece, fold.times).to(kind)
         gradient = gradient.to(kind)
-        features = tuple(range(1 + len(piece.sample.units.shape), gradient.ndim))
+        units = piece.sample.units.shape
+        features = tuple(range(1 + len(units), gradient.ndim))
         if fold.features == "sum" and features:
             gradient, features = gradient.sum(features), ()
         if fold.rows is not None:
             weights = torch.from_numpy(fold.rows).to(gradient)
             gradient = torch.einsum("sr,r...->s...", weights, gradient)
+        if fold.features == "each":
+            gradient = gradient.reshape(len(gradient), *units, -1)
         if fold.features == "norm":
             gradient = gradient.pow(2).sum(features).sqrt() if features else gradient.abs()
         return _numpy(gradient)

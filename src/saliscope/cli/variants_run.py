@@ -64,9 +64,12 @@ def interpret(
         if found.linkage is not None:
             linked = found.linkage.to_frame().to_csv(index=False).encode()
             write_beside(folder.path / "linkage.csv", linked)
-        report = report_html(found, folder.path / "report.html", **tables.of(found))
+        shown = tables.of(found)
+        report = report_html(found, folder.path / "report.html", **shown)
         for line in lines(found):
             say(line, quiet=quiet)
+        for label, (star, function) in shown.get("stars", {}).items():
+            say(f"  {label}: {star}, catalogued function: {function}", quiet=quiet)
         print(report)
 
 

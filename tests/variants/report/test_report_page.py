@@ -256,7 +256,7 @@ def test_linkage_is_listed_by_group_and_says_what_was_correlated(html: str) -> N
     by_group = ["0.96", "–", "0.70", "0.23", "0.04"]
     assert "\n".join([*cells, *by_group, "+0.43"]) in text
     assert "Q179H and Y240C" not in text  # not this person's
-    assert "of 5,006 in all groups, this person left out" in text
+    assert "Linkage in the panel (5,006 haplotypes, this person left out)" in text
     assert "Spearman +0.53 over 10 pairs of 5 variants; not tested, 20 pairs are needed." in text
     assert "its shift on each of the panel's 6 distinct proteins" in text
 

@@ -123,8 +123,11 @@ def test_values_of_three_ways_to_name_a_change(write: Write) -> None:
         "K2R": "0.500 [0.250, 0.750], possibly low", "R3C": "not measured",
         "Trp5Ter": "0.125, low", "G4A": "0.900", "Arg3=": "1.000",
     }  # fmt: skip
-    source = "table.txt, column score; medians there: 1 of 1 synonymous changes, 0.125 of 1 stops"
-    assert {source for _, source in found.values()} == {source}
+    (source,) = {source for _, source in found.values()}
+    assert source == (
+        "table.txt, column score [lower_ci, upper_ci]; medians of the same table: 1 for 1 "
+        "synonymous changes, 0.125 for 1 stops"
+    )
 
 
 def test_several_rows_of_one_change_give_a_range(write: Write) -> None:

@@ -36,12 +36,10 @@ def linkage_table(interpretation: Interpretation) -> Table | None:
             *(_r2(pair.groups[g]) for g in groups), related,
         ]  # fmt: skip
         rows.append((cells, "own" if pair.who == "one copy" else ""))
-    head = ["Pair", "First", "Second", "Both", "r²", "D′", *(f"r² in {g}" for g in groups),
-            "Correlation of shifts"]  # fmt: skip
-    caption = (
-        "Linkage in the panel: haplotypes with the first change, with the second and with both, "
-        f"of {listed[0].whole.haplotypes:,} in all groups, this person left out"
-    )
+    head = ["Pair", "With first", "With second", "With both", "r²", "D′",
+            *(f"r² in {g}" for g in groups), "Correlation of shifts"]  # fmt: skip
+    total = listed[0].whole.haplotypes
+    caption = f"Linkage in the panel ({total:,} haplotypes, this person left out)"
     return Table(caption, head, rows)
 
 

@@ -37,6 +37,7 @@ class AssayTable:
     Parameters
     ----------
     file, column : str
+        Where the values are from, in words.
     values : mapping of str to list
         By short name ("Y240C"); several where the table has several rows of one change.
     medians : mapping of str to (float, int)
@@ -56,16 +57,17 @@ class AssayTable:
 
         Examples
         --------
-        >>> table = AssayTable("a.csv", "score", {"Y240C": [_Value(0.6, label="low")]}, {}, 0)
+        >>> low = {"Y240C": [_Value(0.6, label="low")]}
+        >>> table = AssayTable("a.csv", "column score", low, {}, 0)
         >>> table.of(["Y240C", "A154T"])["Y240C"]
         ('0.600, low', 'a.csv, column score')
         >>> table.of(["A154T"])["A154T"][0]
         'not measured'
         """
-        source = f"{self.file}, column {self.column}"
+        source = f"{self.file}, {self.column}"
         if self.medians:
-            known = (f"{value:.3g} of {n:,} {what}" for what, (value, n) in self.medians.items())
-            source += f"; medians there: {', '.join(known)}"
+            known = (f"{value:.3g} for {n:,} {what}" for what, (value, n) in self.medians.items())
+            source += f"; medians of the same table: {', '.join(known)}"
         return {short: (self._told(short), source) for short in changes}
 
     def _told(self, short: str) -> str:
@@ -137,7 +139,9 @@ def read_assays(path: Path_, transcript: Transcript) -> AssayTable:
             kinds["stops" if alt == "*" else "synonymous changes"].append(value.score)
         values.setdefault(_short(ref, position, alt), []).append(value)
     medians = {what: (median(found), len(found)) for what, found in kinds.items() if found}
-    return AssayTable(table.name, table.columns[score], values, medians, len(wrong))
+    with_interval = places[2] is not None and places[3] is not None
+    column = f"column {table.columns[score]}{' [lower_ci, upper_ci]' if with_interval else ''}"
+    return AssayTable(table.name, column, values, medians, len(wrong))
 
 
 def _value(table: Rows, line: int, column: str, cells: Sequence[str]) -> _Value | None:

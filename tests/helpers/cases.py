@@ -87,7 +87,12 @@ def names(value: object) -> str:
     return value.name if isinstance(value, Case) else str(value)
 
 
+LEAST = {"shapley": 86}
+"""Evaluations without which a method gives nothing for the 21 units of the largest input."""
+
+
 def general(method: str, most: int = 13) -> dict[str, Any]:
     """Return general options that keep a method short, as far as it takes them."""
     spec: MethodSpec = methods()[method]
-    return {"max_evaluations": most} if "max_evaluations" in spec.takes else {}
+    least = LEAST.get(method, 0)
+    return {"max_evaluations": max(most, least)} if "max_evaluations" in spec.takes else {}

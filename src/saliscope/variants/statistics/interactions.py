@@ -106,7 +106,7 @@ def shapley_values(scores: npt.ArrayLike) -> FloatArray:
     [1.5, 2.5]
     """
     table, _ = _table(scores)
-    return games.shapley_values(table[:, None])[0]
+    return np.asarray(games.shapley_values(table[:, None])[0])
 
 
 def pair_interactions(scores: npt.ArrayLike, *, on_subject: bool = False) -> FloatArray:

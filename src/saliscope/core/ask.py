@@ -79,11 +79,15 @@ class Layer:
         The grid of positions that its output has for one input.
     features : int
         Numbers at each position (channels).
+    skipped : int
+        Leading positions of its output that stand for no place in the input (class and register
+        tokens), and are left out.
     """
 
     name: str
     units: Units
     features: int
+    skipped: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +117,8 @@ class Answer:
         Of the layer that was asked for.
     slopes : numpy.ndarray, shape (rows, targets, features, *grid), optional
         Gradients of every target there.
+    reference : numpy.ndarray, shape (2, rows, targets), optional
+        Values and probabilities at the fill of each row, where the rule of the fold runs it too.
     """
 
     values: FloatArray
@@ -120,6 +126,7 @@ class Answer:
     gradients: FloatArray | None = None
     activations: FloatArray | None = None
     slopes: FloatArray | None = None
+    reference: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

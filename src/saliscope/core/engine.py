@@ -59,7 +59,7 @@ class _Run:
 
     def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
-        key = (task.backward, bucket, self.model.threads)
+        key = (task.backward, task.rule, bucket, self.model.threads)
         return self.known.sizers.setdefault(key, self.sized())
 
     # -- cutting -----------------------------------------------------------------------------
@@ -96,9 +96,8 @@ class _Run:
     def _kind(self, task: Task) -> Hashable:
         pack = self.model.pack_key(task.job.sample, task.ask.points)
         # Gradients cost a pass per target, so targets of one number go together; values do not.
-        rule = None if task.ask.fold is None else task.ask.fold.rule
         layer = None if task.ask.layer is None else task.ask.layer.name
-        return (task.backward, rule, layer, pack)
+        return (task.backward, task.rule, layer, pack)
 
     # -- running -----------------------------------------------------------------------------
 

@@ -113,6 +113,8 @@ class Pass:
     gradients : numpy.ndarray, shape (rows or sums, targets, *units), optional
     activations, slopes : numpy.ndarray, optional
         Of a layer; see `Answer`.
+    reference : numpy.ndarray, shape (2, rows, targets), optional
+        Values and probabilities at the fill of each row; see `Answer`.
     """
 
     values: FloatArray
@@ -120,6 +122,7 @@ class Pass:
     gradients: FloatArray | None = None
     activations: FloatArray | None = None
     slopes: FloatArray | None = None
+    reference: FloatArray | None = None
 
 
 class Model(Protocol):
@@ -171,6 +174,10 @@ class Model(Protocol):
 
     def pack_key(self, sample: Sample, perturbation: Perturbation) -> Hashable:
         """Return a key equal for rows that can share a batch."""
+        ...
+
+    def layer(self, sample: Sample, name: str | None = None) -> Layer:
+        """Return the layer of a name, or the last whose positions the output depends on."""
         ...
 
     def quiet(self, seed: int) -> AbstractContextManager[None]:

@@ -67,6 +67,7 @@ class Task:
     gradients: FloatArray | None = None
     activations: FloatArray | None = None
     slopes: FloatArray | None = None
+    reference: FloatArray | None = None
     waiting: list[tuple[int, int]] = field(default_factory=list)  # (row, view)
     missing: int = 0
     evaluations: int = 0
@@ -81,7 +82,7 @@ class Task:
         rows = ask.points.rows
         self.values = np.zeros((rows, targets))
         self.probabilities = np.zeros((rows, targets))
-        self.gradients = self.activations = self.slopes = None
+        self.gradients = self.activations = self.slopes = self.reference = None
         if ask.layer is not None:
             inside = (ask.layer.features, *ask.layer.units.shape)
             self.activations = np.zeros((rows, *inside))
@@ -107,6 +108,10 @@ class Task:
             assert self.slopes is not None
             self.activations[rows] = got.activations
             self.slopes[rows] += got.slopes
+        if got.reference is not None:
+            if self.reference is None:
+                self.reference = np.zeros((2, *self.values.shape))
+            self.reference[:, rows] += got.reference
         self.missing -= len(rows)
 
     @property
@@ -117,8 +122,14 @@ class Task:
         return self.job.target.count
 
     @property
+    def rule(self) -> str | None:
+        """How its backward passes treat operations; None where there are none."""
+        return None if self.ask.fold is None else self.ask.fold.rule
+
+    @property
     def answer(self) -> Answer:
         """Everything that was received."""
         return Answer(
-            self.values, self.probabilities, self.gradients, self.activations, self.slopes
-        )
+            self.values, self.probabilities, self.gradients, self.activations, self.slopes,
+            self.reference,
+        )  # fmt: skip

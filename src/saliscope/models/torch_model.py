@@ -21,8 +21,14 @@ from saliscope.core.units import FloatArray
 from saliscope.models.memory import PeakBytes
 from saliscope.models.quiet import lock, quiet
 from saliscope.models.readout import accumulating, read
+from saliscope.models.rules import find_rule
 
-__all__ = ["Batch", "TorchModel", "as_device", "as_dtype", "fill_value", "fills_of", "fingerprint"]
+__all__ = [
+    "Batch", "TorchModel", "as_device", "as_dtype", "fill_value", "fills_of", "fingerprint",
+    "plain",
+]  # fmt: skip
+
+ReadOff = tuple[torch.Tensor, torch.Tensor | None]
 
 
 def as_device(device: str | torch.device | None) -> torch.device:
@@ -219,8 +225,26 @@ class TorchModel:
         return passes, counter.peak if counter is not None else 0
 
     def _run(self, pieces: Sequence[Piece], readers: Sequence[Reader]) -> list[Pass]:
-        gradients = any(reader.fold is not None for reader in readers)
+        rules = {reader.fold.rule for reader in readers if reader.fold is not None}
+        if rules - {"gradient"}:  # the engine keeps rules in batches of their own
+            return find_rule(rules.pop()).run(self, pieces, readers)
         batch = self.realize(pieces)
+        read_off, leaf = self.evaluate(batch, readers, gradients=bool(rules))
+        folded: list[FloatArray | None] = [None] * len(readers)
+        if rules:
+            assert leaf is not None
+            folded = self.backward(pieces, readers, batch, leaf, [v for v, _ in read_off])
+        return [
+            Pass(*plain(*both), gradients) for both, gradients in zip(read_off, folded, strict=True)
+        ]
+
+    def evaluate(
+        self, batch: Batch, readers: Sequence[Reader], *, gradients: bool
+    ) -> tuple[list[ReadOff], torch.Tensor | None]:
+        """Run a realized batch; return what each reader reads off it, and the tensor it starts at.
+
+        Values and probabilities have the shape (rows, targets).
+        """
         heads = {head for reader in readers for head in reader.target.reads}
         with torch.enable_grad() if gradients else torch.no_grad():
             outputs, leaf = self.forward(batch, heads, gradients=gradients)
@@ -230,18 +254,9 @@ class TorchModel:
                 own = {head: outputs[head] for head in reader.target.reads}
                 own = _rows_of(own, rows, batch.starts[-1])
                 read_off.append(read(own, reader.target, reader.view))
-        values = [_numpy(v) for v, _ in read_off]
-        probabilities = [
-            _numpy(p) if p is not None else np.full_like(values[i], np.nan)
-            for i, (_, p) in enumerate(read_off)
-        ]
-        folded: list[FloatArray | None] = [None] * len(readers)
-        if gradients:
-            assert leaf is not None
-            folded = self._backward(pieces, readers, batch, leaf, [v for v, _ in read_off])
-        return [Pass(*three) for three in zip(values, probabilities, folded, strict=True)]
+        return read_off, leaf
 
-    def _backward(
+    def backward(
         self, pieces: Sequence[Piece], readers: Sequence[Reader], batch: Batch,
         leaf: torch.Tensor, values: Sequence[torch.Tensor],
     ) -> list[FloatArray | None]:  # fmt: skip
@@ -305,6 +320,14 @@ def fills_of(piece: Piece) -> torch.Tensor:
     if moved.choice is None:
         return fill_value(moved.fill)
     return torch.stack([fill_value(moved.fill_of(int(row))) for row in piece.rows])
+
+
+def plain(
+    values: torch.Tensor, probabilities: torch.Tensor | None
+) -> tuple[FloatArray, FloatArray]:
+    """Return what was read off as arrays; probabilities that do not exist are NaN."""
+    array = _numpy(values)
+    return array, np.full_like(array, np.nan) if probabilities is None else _numpy(probabilities)
 
 
 def _mixed(values: torch.Tensor, fold: Fold | None) -> torch.Tensor:

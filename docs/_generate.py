@@ -29,6 +29,11 @@ _TAKES = {
         "baseline",
         "one baseline, or several to average over: a list, or a tensor with a leading axis",
     ),
+    "examples": (
+        "baseline",
+        "a background of at least two: a list, or a tensor with a leading axis; unset, the other "
+        "examples of the tensor that is explained",
+    ),
     "fill": ("fill", "what stands in place of a part that is taken away"),
     "tolerance": ("tolerance", "relative error to reach"),
     "max_evaluations": ("max_evaluations", "model rows after which it stops, with a finding"),

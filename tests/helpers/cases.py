@@ -87,12 +87,16 @@ def names(value: object) -> str:
     return value.name if isinstance(value, Case) else str(value)
 
 
-LEAST = {"shapley": 86}
+LEAST = {"shapley": 86, "lime": 61, "permutation": 43}
 """Evaluations without which a method gives nothing for the 21 units of the largest input."""
 
 
 def general(method: str, most: int = 13) -> dict[str, Any]:
     """Return general options that keep a method short, as far as it takes them."""
     spec: MethodSpec = methods()[method]
-    least = LEAST.get(method, 0)
-    return {"max_evaluations": max(most, least)} if "max_evaluations" in spec.takes else {}
+    given: dict[str, Any] = {}
+    if "max_evaluations" in spec.takes:
+        given["max_evaluations"] = max(most, LEAST.get(method, 0))
+    if "examples" in spec.takes:  # inputs come one by one, so there are no others
+        given["baseline"] = ["zero", "zero"]
+    return given

@@ -27,6 +27,7 @@ Masks = npt.NDArray[np.bool_]
 
 _LISTED = 4096  # coalitions of a level that are listed and shuffled rather than drawn one by one
 _AT_ONCE = 1 << 22  # weights of one ask
+_NEGLIGIBLE = 1e-9  # share of a level, relative to the largest, below which all are alike
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +218,8 @@ class Sampler:
         self, levels: Sequence[Level], shares: Sequence[float], whole: Sequence[int] = ()
     ) -> None:
         self.levels = levels
-        self._shares = np.asarray(shares, dtype=np.float64)
+        relative = np.asarray(shares, dtype=np.float64) / max(shares)
+        self._shares = np.maximum(relative, _NEGLIGIBLE)
         self._least = [
             level.count if number in whole else min(2, level.count)
             for number, level in enumerate(levels)

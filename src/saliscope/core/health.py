@@ -50,6 +50,12 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "The model was in training mode; it was run in evaluation mode and put back.",
         "Call model.eval() if that is how the model is used.",
     ),
+    "poor_surrogate": (
+        "warning",
+        "The linear surrogate explains {r_squared:.0%} of how the target varies around this input "
+        "(inputs left out of the fit): its coefficients do not describe the target.",
+        "Use shapley, which does not need the target to be linear, or a smaller kernel_width.",
+    ),
     "saturated": (
         "warning",
         "The model is certain here (probability {probability:.4f}), so small changes of the "

@@ -49,8 +49,9 @@ class MethodSpec:
         Whether values have a sign that means something.
     takes : frozenset of str
         Which of the general parameters it uses: "baseline" (the start of a path), "background"
-        (several baselines, to average over), "fill" (what stands in place of units taken away),
-        "tolerance", "max_evaluations".
+        (several baselines, to average over), "examples" (the same, by default the other examples
+        of a tensor), "fill" (what stands in place of units taken away), "tolerance",
+        "max_evaluations".
     unit : str
         What the values are measured in: "score" (units of the target), "score per input", ...
     aliases : tuple of str
@@ -75,7 +76,8 @@ class MethodSpec:
     @property
     def accepts(self) -> frozenset[str]:
         """The general parameters of `explain` that it takes: a background is given as baseline."""
-        return self.takes - {"background"} | ({"baseline"} if "background" in self.takes else set())
+        several = {"background", "examples"}
+        return self.takes - several | ({"baseline"} if self.takes & several else set())
 
 
 def option(default: Any, doc: str) -> Any:

@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     from saliscope.variants.report.forest import ForestRow, forest
     from saliscope.variants.report.page import report_html
     from saliscope.variants.report.tracks import lollipops
-    from saliscope.variants.session import Gene, interpret_files
+    from saliscope.variants.session import Gene, Inputs, interpret_files, read_inputs
+    from saliscope.variants.tables.given import Tables, read_tables
 
 _WHERE = {
-    **dict.fromkeys(("Gene", "interpret_files"), "session"),
+    **dict.fromkeys(("Gene", "Inputs", "interpret_files", "read_inputs"), "session"),
+    **dict.fromkeys(("Tables", "read_tables"), "tables.given"),
     "read_transcript": "coding.files",
     "Transcript": "coding.transcript",
     **dict.fromkeys(("Allele", "Edit"), "coding.edit"),
@@ -90,14 +92,14 @@ _WHERE = {
 
 __all__ = [
     "Allele", "BackgroundShift", "Calls", "Catalog", "Change", "CohortResult", "Copy", "Edit",
-    "Effect", "ForestRow", "Gene", "Haplotype", "Interpretation", "Matched", "Pair", "Panel",
-    "Person", "Population", "ReferenceSet", "SampleTable", "Scorer", "SequencePath", "Status",
-    "Transcript", "background_plot", "build_catalog", "cohort_html", "compare_cohort",
-    "compare_pairs", "forest", "gradients_of", "haplotype", "interpret", "interpret_files",
-    "load_population", "lollipops", "match", "missense_changes", "pair_plot", "panel",
-    "panel_linkage", "parse_coding", "person", "presence", "read_calls", "read_samples",
-    "read_status", "read_transcript", "reference_set", "report_html", "saliency_control",
-    "save_figures", "sequence_path", "substitution_gradients",
+    "Effect", "ForestRow", "Gene", "Haplotype", "Inputs", "Interpretation", "Matched", "Pair",
+    "Panel", "Person", "Population", "ReferenceSet", "SampleTable", "Scorer", "SequencePath",
+    "Status", "Tables", "Transcript", "background_plot", "build_catalog", "cohort_html",
+    "compare_cohort", "compare_pairs", "forest", "gradients_of", "haplotype", "interpret",
+    "interpret_files", "load_population", "lollipops", "match", "missense_changes", "pair_plot",
+    "panel", "panel_linkage", "parse_coding", "person", "presence", "read_calls", "read_inputs",
+    "read_samples", "read_status", "read_tables", "read_transcript", "reference_set", "report_html",
+    "saliency_control", "save_figures", "sequence_path", "substitution_gradients",
 ]  # fmt: skip
 
 

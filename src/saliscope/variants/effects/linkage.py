@@ -139,6 +139,19 @@ def panel_linkage(
     -----
     Kept are variants on at least two chromosomes, the person's own, and those that carriers of
     these have, at most 30, on the 50 most frequent proteins.
+
+    Examples
+    --------
+    >>> from importlib import resources
+    >>> from saliscope.variants.session import Gene, read_panel
+    >>> tpmt = resources.files("saliscope") / "samples" / "tpmt"
+    >>> gene = Gene(tpmt / "TPMT.GRCh37.gff3", tpmt / "TPMT.cds.fa")
+    >>> panel = read_panel(gene.read(), tpmt / "panel.vcf.gz", tpmt / "samples.tsv.gz", None)
+    >>> mine, rest = panel.pair("HG01183"), panel.without("HG01183")
+    >>> found = panel_linkage(rest, Scorer("zoo:protein"), mine, 1e-6)
+    >>> pair = found.pairs[0]
+    >>> pair.first, pair.second, pair.who, pair.whole.both, round(pair.groups["EUR"].r2, 2)
+    ('A154T', 'Y240C', 'one copy', 63, 0.96)
     """
     changes, own, near = _variants(panel, copies)
     kept = list(changes.values())

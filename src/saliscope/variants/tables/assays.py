@@ -90,7 +90,7 @@ class AssayTable:
 
 
 def read_assays(path: Path_, transcript: Transcript) -> AssayTable:
-    """Read measured values of single changes.
+    r"""Read measured values of single changes.
 
     Known are the tables of MaveDB, of ProteinGym and of VAMP-seq, and any other with
 
@@ -113,6 +113,16 @@ def read_assays(path: Path_, transcript: Transcript) -> AssayTable:
     InputError
         One line: a column is missing; with its row, a value that is not a number; most rows name
         residues that the protein does not have.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "a.csv"
+    ...     _ = file.write_text("hgvs_pro,score\np.Lys2Arg,0.5\n")
+    ...     table = read_assays(file, Transcript("T.1", "T", "ATGAAACGTTAA"))
+    >>> table.of(["K2R"])
+    {'K2R': ('0.500', 'a.csv, column score')}
     """
     table = read_rows(path)
     variant, score = table.need(*_VARIANT), table.need(*_SCORE)

@@ -53,7 +53,7 @@ class FeatureTable:
 
 
 def read_features(path: Path_, transcript: Transcript) -> FeatureTable:
-    """Read domains and secondary structure of a transcript's protein.
+    r"""Read domains and secondary structure of a transcript's protein.
 
     Three kinds of file are known:
 
@@ -78,6 +78,16 @@ def read_features(path: Path_, transcript: Transcript) -> FeatureTable:
     InputError
         One line: a column is missing; with its row, residues that the protein does not have; a GFF
         of several proteins or of one of another length.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "a.csv"
+    ...     _ = file.write_text("start,end,name,type\n1,2,lid,domain\n2,3,,helix\n")
+    ...     table = read_features(file, Transcript("T.1", "T", "ATGAAACGTTAA"))
+    >>> table.domains, table.structure
+    (((1, 2, 'lid'),), ((2, 3, 'helix'),))
     """
     first = next((t for _, t in lines(path) if t.strip() and not t.startswith("#")), "")
     if first.count("\t") >= 8 and first.split("\t")[3].strip().isdigit():

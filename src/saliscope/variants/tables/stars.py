@@ -108,7 +108,7 @@ class StarTable:
 
 
 def read_stars(path: Path_, transcript: Transcript) -> StarTable:
-    """Read the star alleles of a transcript's gene.
+    r"""Read the star alleles of a transcript's gene.
 
     Two kinds of table are known, by their columns (in any order and case):
 
@@ -130,6 +130,16 @@ def read_stars(path: Path_, transcript: Transcript) -> StarTable:
     InputError
         One line: a column is missing; the gene is not in the table; with its row, a variant that
         cannot be read, or whose reference base is not the transcript's.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "a.csv"
+    ...     _ = file.write_text("allele,function,coding\n*1,Normal,c.=\n*2,Low,c.5A>G\n")
+    ...     table = read_stars(file, Transcript("T.1", "T", "ATGAAACGTTAA"))
+    >>> table.name([Edit(4, 5, "G")])
+    ('*2', 'Low')
     """
     table = read_rows(path)
     plain = table.find("coding") is not None

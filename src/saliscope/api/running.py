@@ -13,7 +13,7 @@ from saliscope.api.inputs import Input
 from saliscope.api.measuring import job_of
 from saliscope.api.planning import Later, Plan
 from saliscope.api.results import assemble
-from saliscope.core.ask import Question, Steps
+from saliscope.core.ask import Layer, Question, Steps
 from saliscope.core.attribution import Attribution
 from saliscope.core.class_target import Class, Predicted
 from saliscope.core.engine import Job, Outcome, Progress, drive
@@ -35,6 +35,7 @@ class _Case:
 
     named: Input
     samples: list[Sample] = field(default_factory=list)
+    layers: list[Layer | None] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     predictions: list[Outcome | None] = field(default_factory=list)
     result: Result | None = None
@@ -67,9 +68,15 @@ def compute(
 
 
 def _prepared(wanted: Plan, named: Input) -> _Case:
-    case = _Case(named)
+    case, model = _Case(named), wanted.model
     try:
-        case.samples = list(wanted.model.prepare(named.raw, name=named.name or None))
+        samples = list(model.prepare(named.raw, name=named.name or None))
+        if "layer" in wanted.method.takes:
+            name = getattr(wanted.options, "layer", None)
+            case.layers = [model.layer(sample, name) for sample in samples]
+        else:
+            case.layers = [None] * len(samples)
+        case.samples = samples
     except SaliscopeError as error:
         case.result = error
     return case
@@ -82,15 +89,19 @@ def _run(
 ) -> None:  # fmt: skip
     """Drive the engine and give every case its result."""
     about = wanted.model.describe()
-    pairs = [(case, sample) for case in cases for sample in case.samples]
-    predicted = _predict(wanted, [sample for _, sample in pairs], steady=steady)
+    every = [
+        (case, sample, layer)
+        for case in cases
+        for sample, layer in zip(case.samples, case.layers, strict=case.result is None)
+    ]
+    predicted = _predict(wanted, [sample for _, sample, _ in every], steady=steady)
     jobs: list[Job] = []
     owners: list[tuple[_Case, Outcome | None]] = []
-    for (case, sample), guess in zip(pairs, predicted, strict=True):
+    for (case, sample, layer), guess in zip(every, predicted, strict=True):
         if case.result is not None:
             continue
         try:
-            jobs.append(_job(wanted, sample, guess))
+            jobs.append(_job(wanted, sample, layer, guess))
         except SaliscopeError as error:
             case.result = error
         else:
@@ -127,7 +138,7 @@ def _predict(wanted: Plan, samples: Sequence[Sample], *, steady: bool) -> list[O
     return list(drive(model, jobs, budget=wanted.budget, steady=steady))
 
 
-def _job(wanted: Plan, sample: Sample, predicted: Outcome | None) -> Job:
+def _job(wanted: Plan, sample: Sample, layer: Layer | None, predicted: Outcome | None) -> Job:
     target = wanted.target
     if isinstance(target, Later):
         target = as_target(target.spec, wanted.model)
@@ -139,12 +150,13 @@ def _job(wanted: Plan, sample: Sample, predicted: Outcome | None) -> Job:
         target = Class(int(np.argmax(predicted.estimate.score)), scale=target.scale)
     bound = target.bind(wanted.model, sample)
     run, options = wanted.method.run, wanted.options
-    return _make(wanted, sample, bound, lambda question: run(question, options))
+    return _make(wanted, sample, layer, bound, lambda question: run(question, options))
 
 
 def _make(
-    wanted: Plan, sample: Sample, bound: BoundTarget, start: Callable[[Question], Steps]
-) -> Job:
+    wanted: Plan, sample: Sample, layer: Layer | None, bound: BoundTarget,
+    start: Callable[[Question], Steps],
+) -> Job:  # fmt: skip
     baseline, background = _replacements(wanted, sample)
     if baseline.deletes and bound.head == "tokens":
         msg = (
@@ -154,7 +166,7 @@ def _make(
         raise RefusedError(msg)
     question = Question(
         sample.units, bound.count, baseline, wanted.tolerance, wanted.max_evaluations,
-        np.random.default_rng(wanted.seed), background, features=sample.context.get("width", 1),
+        np.random.default_rng(wanted.seed), background, layer, sample.context.get("width", 1),
     )  # fmt: skip
     return Job(sample, bound, question, start, key=(sample.key, bound.key, id(start.__code__)))
 

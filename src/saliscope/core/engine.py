@@ -59,7 +59,8 @@ class _Run:
 
     def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
-        key = (task.backward, task.rule, bucket, self.model.threads)
+        # A pass that is cut at a layer keeps little, so it says nothing of whole ones.
+        key = (task.backward, task.rule, task.layer, bucket, self.model.threads)
         return self.known.sizers.setdefault(key, self.sized())
 
     # -- cutting -----------------------------------------------------------------------------
@@ -96,8 +97,7 @@ class _Run:
     def _kind(self, task: Task) -> Hashable:
         pack = self.model.pack_key(task.job.sample, task.ask.points)
         # Gradients cost a pass per target, so targets of one number go together; values do not.
-        layer = None if task.ask.layer is None else task.ask.layer.name
-        return (task.backward, task.rule, layer, pack)
+        return (task.backward, task.rule, task.layer, pack)
 
     # -- running -----------------------------------------------------------------------------
 

@@ -127,6 +127,11 @@ class Task:
         return None if self.ask.fold is None else self.ask.fold.rule
 
     @property
+    def layer(self) -> str | None:
+        """Name of the layer that the ask is about; None for the input."""
+        return None if self.ask.layer is None else self.ask.layer.name
+
+    @property
     def answer(self) -> Answer:
         """Everything that was received."""
         return Answer(

@@ -40,6 +40,7 @@ class TensorModel(TorchModel):
     """
 
     modality = "tensor"
+    offers = frozenset({"values", "gradients", "layers"})
 
     def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__(module, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from saliscope.core.ask import Fold
+from saliscope.core.ask import Fold, Layer
 from saliscope.core.errors import OptionError, nearest
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Pass, Piece, Reader, Sample
@@ -200,6 +200,12 @@ class TorchModel:
         """Return the shape: inputs of one shape share a batch."""
         return sample.units.shape
 
+    def layer(self, sample: Sample, name: str | None = None) -> Layer:
+        """Return the layer of a name, or the last whose positions the output depends on."""
+        from saliscope.models.survey import find
+
+        return find(self, sample, name)
+
     def describe(self) -> Mapping[str, Any]:
         """Return what provenance says of the model."""
         version = _version(self.module)
@@ -228,6 +234,10 @@ class TorchModel:
         rules = {reader.fold.rule for reader in readers if reader.fold is not None}
         if rules - {"gradient"}:  # the engine keeps rules in batches of their own
             return find_rule(rules.pop()).run(self, pieces, readers)
+        if readers[0].layer is not None:  # and layers, too
+            from saliscope.models.layers import run_cut
+
+            return run_cut(self, readers[0].layer, pieces, readers)
         batch = self.realize(pieces)
         read_off, leaf = self.evaluate(batch, readers, gradients=bool(rules))
         folded: list[FloatArray | None] = [None] * len(readers)
@@ -239,14 +249,15 @@ class TorchModel:
         ]
 
     def evaluate(
-        self, batch: Batch, readers: Sequence[Reader], *, gradients: bool
+        self, batch: Batch, readers: Sequence[Reader], *, gradients: bool, graph: bool = False
     ) -> tuple[list[ReadOff], torch.Tensor | None]:
         """Run a realized batch; return what each reader reads off it, and the tensor it starts at.
 
-        Values and probabilities have the shape (rows, targets).
+        Values and probabilities have the shape (rows, targets). With `graph`, operations on what
+        needs gradients are kept although the input needs none.
         """
         heads = {head for reader in readers for head in reader.target.reads}
-        with torch.enable_grad() if gradients else torch.no_grad():
+        with torch.set_grad_enabled(gradients or graph):
             outputs, leaf = self.forward(batch, heads, gradients=gradients)
             read_off = []
             for reader in readers:
@@ -263,16 +274,7 @@ class TorchModel:
         """One backward pass per target, of the sum over all rows; each piece folds its part."""
         parts: list[list[FloatArray]] = [[] for _ in readers]
         wanted = [_mixed(v, reader.fold) for v, reader in zip(values, readers, strict=True)]
-        targets = max(v.shape[1] for v in wanted)
-        for number in range(targets):
-            total = torch.stack([v[:, number].sum() for v in wanted if number < v.shape[1]]).sum()
-            gradient = None
-            if total.requires_grad:
-                (gradient,) = torch.autograd.grad(
-                    total, leaf, retain_graph=number + 1 < targets, allow_unused=True
-                )
-            if gradient is None:  # the target does not depend on the input
-                gradient = torch.zeros_like(leaf)
+        for gradient in slopes(wanted, leaf):
             for i, reader in enumerate(readers):
                 piece = pieces[reader.piece]
                 begin = batch.starts[reader.piece]
@@ -304,7 +306,7 @@ class TorchModel:
             gradient = gradient.reshape(len(gradient), *units, -1)
         if fold.features == "norm":
             gradient = gradient.pow(2).sum(features).sqrt() if features else gradient.abs()
-        return _numpy(gradient)
+        return as_numpy(gradient)
 
 
 def fill_value(fill: Baseline | None) -> torch.Tensor:
@@ -326,8 +328,22 @@ def plain(
     values: torch.Tensor, probabilities: torch.Tensor | None
 ) -> tuple[FloatArray, FloatArray]:
     """Return what was read off as arrays; probabilities that do not exist are NaN."""
-    array = _numpy(values)
-    return array, np.full_like(array, np.nan) if probabilities is None else _numpy(probabilities)
+    array = as_numpy(values)
+    return array, np.full_like(array, np.nan) if probabilities is None else as_numpy(probabilities)
+
+
+def slopes(values: Sequence[torch.Tensor], leaf: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the gradient of each target, summed over rows, at a tensor."""
+    targets = max(v.shape[1] for v in values)
+    for number in range(targets):
+        total = torch.stack([v[:, number].sum() for v in values if number < v.shape[1]]).sum()
+        gradient = None
+        if total.requires_grad:
+            (gradient,) = torch.autograd.grad(
+                total, leaf, retain_graph=number + 1 < targets, allow_unused=True
+            )
+        # None where the target does not depend on the tensor.
+        yield torch.zeros_like(leaf) if gradient is None else gradient
 
 
 def _mixed(values: torch.Tensor, fold: Fold | None) -> torch.Tensor:
@@ -363,7 +379,8 @@ def _index(value: Any, rows: torch.Tensor, total: int) -> Any:
     return value
 
 
-def _numpy(tensor: torch.Tensor) -> FloatArray:
+def as_numpy(tensor: torch.Tensor) -> FloatArray:
+    """Return a float64 copy."""
     # A copy, because the tensor may lie in rows that the next batch writes into.
     array: FloatArray = tensor.detach().to("cpu", torch.float64, copy=True).numpy()
     return array

@@ -7,7 +7,7 @@ the answer shall be, but no model, no batch and no file.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -145,7 +145,7 @@ class Question:
     max_evaluations : int or None
     rng : numpy.random.Generator
         The only source of randomness.
-    background : tuple of Baseline
+    background : sequence of Baseline
         Several baselines to average over, for methods that take them.
     layer : Layer or None
         The layer that the method looks at, for methods that take one.
@@ -159,7 +159,7 @@ class Question:
     tolerance: float | None
     max_evaluations: int | None
     rng: np.random.Generator
-    background: tuple[Baseline, ...] = ()
+    background: Sequence[Baseline] = ()
     layer: Layer | None = None
     features: int = 1
 

@@ -105,7 +105,7 @@ def scores_of(
     -------
     numpy.ndarray, shape (rows, targets)
     """
-    fills = question.background or (question.baseline,)
+    fills = tuple(question.background) or (question.baseline,)
     step = max(1, _AT_ONCE // (grouping.count * len(fills)))
     found = [np.empty((0, question.targets))]
     for start in range(0, len(masks), step):

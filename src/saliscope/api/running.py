@@ -171,14 +171,19 @@ def _make(
     return Job(sample, bound, question, start, key=(sample.key, bound.key, id(start.__code__)))
 
 
-def _replacements(wanted: Plan, sample: Sample) -> tuple[Baseline, tuple[Baseline, ...]]:
+def _replacements(wanted: Plan, sample: Sample) -> tuple[Baseline, Sequence[Baseline]]:
     """Return what stands in place of units, and the background where the method takes one.
 
-    A method that takes both has a background only where the user gives one.
+    A method that takes both has a background only where the user gives one; one that takes examples
+    has the others of a tensor.
     """
     takes, model = wanted.method.takes, wanted.model
-    background: tuple[Baseline, ...] = ()
-    if "background" in takes and (wanted.baseline is not None or "fill" not in takes):
+    background: Sequence[Baseline] = ()
+    if "examples" in takes and wanted.baseline is None:
+        background = sample.context.get("others", ())
+    elif takes & {"examples", "background"} and (
+        wanted.baseline is not None or "fill" not in takes
+    ):
         several = _several(wanted.baseline, sample)
         background = tuple(model.baseline(sample, each) for each in several)
     if "fill" in takes:

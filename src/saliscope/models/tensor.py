@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -74,10 +74,12 @@ class TensorModel(TorchModel):
         if not dims:
             dims, shape = ("element",), (1,)
         units = Units(dims, shape, "element")
+        about = {"output_shape": self._shape, "scalar": tensor.ndim == 1}
+        every = [Baseline("example", row) for row in tensor]
         return [
             Sample(
                 f"{name or 'example'} {i}" if len(tensor) > 1 else name or "example 0",
-                "", units, tensor[i], {"output_shape": self._shape, "scalar": tensor.ndim == 1},
+                "", units, tensor[i], {**about, "others": _Others(every, i)},
             )
             for i in range(len(tensor))
         ]  # fmt: skip
@@ -206,6 +208,26 @@ class TensorModel(TorchModel):
         if times == "input":
             return value
         return value - fills_of(piece)
+
+
+class _Others(Sequence[Baseline]):
+    """All examples of a tensor but one, without a list of their own."""
+
+    def __init__(self, every: Sequence[Baseline], left_out: int) -> None:
+        self._every, self._left_out = every, left_out
+
+    def __len__(self) -> int:
+        return len(self._every) - 1
+
+    @overload
+    def __getitem__(self, which: int) -> Baseline: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[Baseline]: ...
+    def __getitem__(self, which: int | slice) -> Baseline | list[Baseline]:
+        if isinstance(which, slice):
+            return [self[i] for i in range(*which.indices(len(self)))]
+        place = range(len(self))[which]
+        return self._every[place + (place >= self._left_out)]
 
 
 def _takes_boxes(piece: Piece) -> bool:

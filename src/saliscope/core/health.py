@@ -39,6 +39,23 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "(tolerance {tolerance:.2%}).",
         "Raise max_evaluations, or accept a larger tolerance.",
     ),
+    "sampling_error": (
+        "warning",
+        "After {samples} samples the standard error is {error:.2%} of the map "
+        "(tolerance {tolerance:.2%}).",
+        "Leave samples unset to draw until the tolerance is met, or give more.",
+    ),
+    "no_noise": (
+        "warning",
+        "The numbers of the input are all the same, so noise that is a share of their range is "
+        "none: this is what a single gradient says.",
+        "Use gradient, or integrated_gradients.",
+    ),
+    "one_baseline": (
+        "note",
+        "There is one baseline only ({name}), so the average is over the way from it alone.",
+        "Give a background: several baselines as a list, or a tensor with a leading axis.",
+    ),
     "gap_over_tolerance": (
         "error",
         "The attributions miss the score difference that they should sum to by {gap:.2%} "

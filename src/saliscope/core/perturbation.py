@@ -59,10 +59,13 @@ class Noise:
     scale : float
         Standard deviation, as a share of the range (largest minus smallest) of the input.
     seeds : numpy.ndarray of int, shape (rows,)
+    signs : numpy.ndarray, shape (rows,), optional
+        1 adds the noise of a row's seed, -1 takes it away: two rows of one seed are mirrored.
     """
 
     scale: float
     seeds: npt.NDArray[np.int64]
+    signs: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,7 +126,7 @@ def relative_error(
 
     Parameters
     ----------
-    values, stderr : numpy.ndarray, shape (targets, groups)
+    values, stderr : numpy.ndarray, shape (targets, *units)
     change : numpy.ndarray, shape (targets,), optional
 
     Examples
@@ -134,8 +134,9 @@ def relative_error(
     >>> relative_error(np.array([[3.0, -1.0]]), np.array([[0.1, 0.1]])).tolist()
     [0.05]
     """
-    scale = np.maximum(np.abs(change), np.abs(values).sum(1))
-    total = stderr.sum(1)
+    units = tuple(range(1, values.ndim))
+    scale = np.maximum(np.abs(change), np.abs(values).sum(units))
+    total = stderr.sum(units)
     return np.asarray(np.divide(total, scale, out=np.zeros_like(total), where=scale != 0))
 
 

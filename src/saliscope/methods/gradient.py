@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from saliscope.core.ask import Ask, Estimate, Fold, Options, Question, Steps
 from saliscope.core.errors import OptionError
 from saliscope.core.health import finding
 from saliscope.core.perturbation import Perturbation
 from saliscope.core.registry import method, option
+from saliscope.core.units import Units
 
-__all__ = ["Gradient", "gradient", "input_x_gradient"]
+__all__ = ["REDUCE", "Gradient", "gradient", "input_x_gradient", "takes_norm"]
+
+REDUCE = ("auto", "norm", "sum")
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,16 @@ class Gradient(Options):
     absolute: bool = option(False, "give the size of the slope without its sign")
 
     def __post_init__(self) -> None:
-        if self.reduce not in {"auto", "norm", "sum"}:
+        if self.reduce not in REDUCE:
             msg = f"reduce={self.reduce!r} does not exist; use 'auto', 'norm' or 'sum'"
             raise OptionError(msg)
+
+
+def takes_norm(units: Units, options: Any) -> bool:
+    """Return whether the features of a unit are reduced by their norm: for tokens, unless said."""
+    tokens = units.kind in {"residue", "token"}
+    by_norm = options.reduce == "norm" or (options.reduce == "auto" and tokens)
+    return by_norm or bool(getattr(options, "absolute", False))
 
 
 @method(
@@ -51,8 +61,7 @@ def gradient(question: Question, options: Gradient) -> Steps:
     For token models the gradient is a vector per token. Its norm says how strongly the target
     reacts to that token; the sum over features has no meaning of its own and is given on request.
     """
-    tokens = question.units.kind in {"residue", "token"}
-    norm = options.reduce == "norm" or (options.reduce == "auto" and tokens) or options.absolute
+    norm = takes_norm(question.units, options)
     fold = Fold("one", "norm" if norm else "sum")
     answer = yield Ask(Perturbation.identity(question.units), fold)
     assert answer.gradients is not None

@@ -35,9 +35,9 @@ def add_noise(
     Examples
     --------
     >>> x = torch.tensor([0.0, 4.0])
-    >>> rows, noise = torch.zeros(2, 2), Noise(0.25, np.array([5, 5]))
+    >>> rows, noise = torch.zeros(2, 2), Noise(0.25, np.array([5, 5]), np.array([1.0, -1.0]))
     >>> add_noise(rows, noise, np.array([0, 1]), x)
-    >>> torch.equal(rows[0], rows[1]), bool(rows.any())
+    >>> torch.equal(rows[0], -rows[1]), bool(rows.any())
     (True, True)
     """
     kind = accumulating(value.dtype)
@@ -47,5 +47,6 @@ def add_noise(
     for row, number in zip(rows, which, strict=True):
         generator = torch.Generator().manual_seed(int(noise.seeds[number]))
         drawn = torch.randn(own.shape, generator=generator, dtype=torch.float32)
-        moved = row[places].to(kind) + deviation * drawn.to(own)
+        sign = 1.0 if noise.signs is None else float(noise.signs[number])
+        moved = row[places].to(kind) + sign * deviation * drawn.to(own)
         row[places] = moved.to(row.dtype)

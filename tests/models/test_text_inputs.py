@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from helpers import tokens
 from saliscope import InputError, ModelError, OptionError, explain
 from saliscope.core.model import Sample
-from saliscope.models.text import TextModel, words_of
+from saliscope.core.words import words_of
+from saliscope.models.text import TextModel
 
 
 def words(sample: Sample) -> list[str]:

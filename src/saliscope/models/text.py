@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,44 +11,11 @@ from torch import nn
 from saliscope.core.errors import InputError, ModelError, OptionError
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Sample
-from saliscope.core.units import Grouping, Units
+from saliscope.core.units import Units
+from saliscope.core.words import over_text, sentences_of, words_of
 from saliscope.models.tokens import TokenModel
 
-__all__ = ["TextModel", "words_of"]
-
-_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]+")
-
-
-def words_of(text: str) -> list[tuple[int, int]]:
-    """Return the character spans of the words and punctuation of a text.
-
-    Examples
-    --------
-    >>> [("It isn't bad!"[a:b]) for a, b in words_of("It isn't bad!")]
-    ['It', "isn't", 'bad', '!']
-    """
-    return [m.span() for m in _WORD.finditer(text)]
-
-
-def _word_labels(text: str, spans: Sequence[tuple[int, int]]) -> Grouping:
-    """Give every token the word that it overlaps most; tokens of no characters get -1."""
-    words = words_of(text)
-    ends = np.array([b for _, b in words], dtype=np.int64)
-    labels = np.full(len(spans), -1, dtype=np.int64)
-    for i, (start, end) in enumerate(spans):
-        best = 0
-        # Words stand in order, so only those from the first that ends behind `start` can overlap.
-        for word in range(int(np.searchsorted(ends, start, side="right")), len(words)):
-            low, high = words[word]
-            if low >= end:
-                break
-            shared = min(end, high) - max(start, low)
-            if shared > best:
-                best, labels[i] = shared, word
-    used = np.unique(labels[labels >= 0])
-    ranked = np.where(labels >= 0, np.searchsorted(used, labels), -1).astype(np.int64)
-    names = tuple(text[words[w][0] : words[w][1]] for w in used)
-    return Grouping("word", labels=ranked, names=names)
+__all__ = ["TextModel"]
 
 
 class TextModel(TokenModel):
@@ -75,7 +41,7 @@ class TextModel(TokenModel):
         return int(ids[0])
 
     def prepare(self, raw: object, *, name: str | None = None) -> Sequence[Sample]:
-        """Turn a text into one sample; units are tokens, with words as a grouping."""
+        """Turn a text into one sample; units are tokens, grouped to words and sentences."""
         if not isinstance(raw, str):
             msg = f"a text is a string, not {type(raw).__name__}"
             raise InputError(msg)
@@ -114,7 +80,8 @@ class TextModel(TokenModel):
              "token": ("position", tokens),
              "start": ("position", [a for a, _ in spans]),
              "end": ("position", [b for _, b in spans])},
-            keep, {"word": _word_labels(raw, spans)},
+            keep, {"word": over_text("word", raw, spans, words_of(raw)),
+                   "sentence": over_text("sentence", raw, spans, sentences_of(raw))},
         )  # fmt: skip
         context = {
             "ids": ids, "unknown": frozenset(unknown), "width": self.width,

@@ -25,6 +25,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "Saliscope"
 html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 default_role = "code"
 
 autodoc_typehints = "none"  # the docstrings say it in words

@@ -69,6 +69,43 @@ class Attribution(Record):
         return self._number("error")
 
     @property
+    def interaction(self) -> Any:
+        """Interaction of each pair of units, dims ``("first", "second")`` (or None)."""
+        return self._data.get("interaction")
+
+    def top_pairs(self, count: int = 10) -> pd.DataFrame:
+        """Return the pairs of units of the largest absolute interaction, the largest first.
+
+        Raises
+        ------
+        OptionError
+            If the result has none.
+
+        Examples
+        --------
+        >>> import numpy as np, xarray as xr
+        >>> pairs = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, -2.0], [0.0, -2.0, 0.0]])
+        >>> data = xr.Dataset(
+        ...     {"values": ("position", np.ones(3)), "interaction": (PAIR, pairs)},
+        ...     {"first": ["a", "b", "c"], "second": ["a", "b", "c"]},
+        ... )
+        >>> Attribution(data, {"method": "shapley"}).top_pairs(1).values.tolist()
+        [['b', 'c', -2.0]]
+        """
+        names = [name for name in ("interaction", "interaction_stderr") if name in self._data]
+        if not names:
+            msg = f"{self.name or 'this result'} has no interactions; ask with interactions=True"
+            raise OptionError(msg)
+        above = np.triu_indices(self._data.sizes["first"], 1)
+        places = {dim: ("pair", place) for dim, place in zip(PAIR, above, strict=True)}
+        frame = self._data[names].isel(places).to_dataframe().reset_index()
+        frame = frame.rename(columns={"interaction": "value", "interaction_stderr": "stderr"})
+        numbers = [c for c in ("value", "stderr") if c in frame]
+        frame = frame[[c for c in frame if c not in {"pair", *numbers}] + numbers]
+        order = np.argsort(-np.abs(frame["value"].to_numpy()), kind="stable")
+        return frame.iloc[order[:count]].reset_index(drop=True)
+
+    @property
     def method(self) -> str:
         """Name of the method."""
         return str(self._meta["method"])
@@ -78,6 +115,15 @@ class Attribution(Record):
         """Name of the target, or names of several."""
         names: list[str] = self._meta["target"]
         return names if "target" in self._data.dims else names[0]
+
+    @property
+    def layer(self) -> str:
+        """The layer that was looked at, with its grid (empty for methods at the input)."""
+        known: dict[str, Any] | None = self.provenance.get("layer")
+        if not known:
+            return ""
+        grid = " x ".join(map(str, known["grid"]))
+        return f"{known['name']}, grid {grid}" + (" (inferred)" if known["inferred"] else "")
 
     @property
     def evaluations(self) -> int:
@@ -119,6 +165,37 @@ class Attribution(Record):
         part = self._data.isel(target=index, drop=True)
         return Attribution(part, {**self._meta, "target": [names[index]]})
 
+    def mean_over_examples(self) -> Attribution:
+        """Return the mean map over the examples of a tensor: what counts on the whole.
+
+        For `permutation` this is the global importance. `stderr` becomes the standard error of the
+        mean over examples, their standard deviation divided by the square root of their number;
+        the background, where there is one, is taken as given.
+
+        Raises
+        ------
+        OptionError
+            If there are no examples to average over.
+
+        Examples
+        --------
+        >>> import numpy as np, xarray as xr
+        >>> maps = np.array([[1.0, 5.0], [3.0, 5.0]])
+        >>> data = xr.Dataset({"values": (("example", "dim_1"), maps)})
+        >>> mean = Attribution(data, {"method": "masking", "target": ["0"]}).mean_over_examples()
+        >>> mean.to_numpy().tolist(), mean.data["stderr"].values.tolist()
+        ([2.0, 5.0], [1.0, 0.0])
+        """
+        if "example" not in self._data.dims:
+            msg = f"{self.name or 'this result'} has no examples; explain a tensor of several"
+            raise OptionError(msg)
+        count = self._data.sizes["example"]
+        one = self.values.isel(example=0, drop=True)
+        spread = self.values.std("example", ddof=1) if count > 1 else one * np.nan
+        mean = self._data.drop_vars(["error", "interaction_stderr"], errors="ignore")
+        mean = mean.mean("example").assign(stderr=spread / np.sqrt(count))
+        return Attribution(mean, self._meta)
+
     def to_frame(self) -> pd.DataFrame:
         """Return a tidy table: one row per unit (and target, and example).
 
@@ -147,6 +224,8 @@ class Attribution(Record):
         ):  # fmt: skip
             if isinstance(value, float):
                 lines.append(f"  {label:<12} {value:.6g}")
+        if self.layer:
+            lines.append(f"  layer        {self.layer}")
         if isinstance(self.error, float):
             lines.append(f"  error        {self.error:.2%} of the map (estimated)")
         if self.values.ndim == 1 and self.values.size:

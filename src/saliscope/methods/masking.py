@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from saliscope.core.ask import Ask, Estimate, Options, Question, Steps
+from saliscope.core.coalitions import Grouped
 from saliscope.core.health import finding
 from saliscope.core.perturbation import Perturbation
 from saliscope.core.registry import method, option
@@ -46,24 +47,17 @@ def masking(question: Question, options: Masking) -> Steps:
     Beside the values, `probability_drop` holds the fall in probability where the target has one.
     """
     units, fill = question.units, question.baseline
-    by = options.groups
-    if by is None and "word" in units.groupings:
-        by = "word"
-    grouping = units.group(by)
+    grouped = Grouped.by(units, options.groups)
     whole = yield Ask(Perturbation.identity(units))
-    masked = yield Ask(Perturbation.without_each(grouping, fill))
-    own = grouping.kind == units.kind
-    shown = None if own else units.grouped(grouping)
-
-    def lay(drop: np.ndarray) -> np.ndarray:
-        return grouping.spread(drop.T, units.shape) if own else drop.T
-
+    masked = yield Ask(Perturbation.without_each(grouped.grouping, fill))
     extra = {}
     lost = whole.probabilities - masked.probabilities
     if np.isfinite(whole.probabilities).all():
-        extra["probability_drop"] = lay(lost)
+        extra["probability_drop"] = grouped.lay(lost.T)
     found = (finding("deletion_shifts"),) if fill.deletes else ()
     return Estimate(
-        lay(whole.values - masked.values), whole.values[0], extra=extra, units=shown,
-        findings=found, notes={"groups": grouping.count, "by": grouping.kind, "fill": fill.name},
+        grouped.lay((whole.values - masked.values).T), whole.values[0], extra=extra,
+        units=grouped.shown,
+        findings=found,
+        notes={"groups": grouped.count, "by": grouped.grouping.kind, "fill": fill.name},
     )  # fmt: skip

@@ -14,6 +14,7 @@ import saliscope
 import saliscope.variants
 from saliscope.core.health import CATALOG
 from saliscope.core.registry import methods
+from saliscope.variants.report.words import check_words
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -81,7 +82,10 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     assert pages <= listed
 
 
-@pytest.mark.parametrize("path", sorted((DOCS / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_notebook_is_committed_without_outputs_or_with_all(path: Path) -> None:
     cells = [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if "outputs" in c]
     counts = [c["execution_count"] for c in cells]
@@ -90,3 +94,11 @@ def test_a_notebook_is_committed_without_outputs_or_with_all(path: Path) -> None
         assert counts == list(range(1, len(cells) + 1))
         assert path.stat().st_size < 1_500_000
     assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_does_not_say_what_a_report_may_not(path: Path) -> None:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(c["source"]) for c in cells if c["cell_type"] == "markdown"]
+    texts += ["".join(o["text"]) for c in cells for o in c.get("outputs", ()) if "text" in o]
+    assert [fault for text in texts for fault in check_words(text)] == []

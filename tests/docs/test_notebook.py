@@ -17,7 +17,7 @@ def test_the_notebook_runs(path: Path, tmp_path: Path) -> None:
     nbformat.validate(notebook)
     client = NotebookClient(
         notebook,
-        timeout=300,
+        timeout=600,
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     )

@@ -73,7 +73,9 @@ def test_every_method_says_what_it_is(name: str) -> None:
         assert text.strip()
         assert "\n" not in text
     assert spec.needs <= {"values", "gradients", "layers", "attention", "operations"}
-    assert spec.takes <= {"baseline", "fill", "tolerance", "max_evaluations"}
+    assert spec.takes <= {
+        "background", "baseline", "examples", "fill", "layer", "max_evaluations", "tolerance",
+    }  # fmt: skip
     options_from(spec, {})  # all options have defaults
     for field in spec.options.__dataclass_fields__.values():
         assert field.metadata["doc"]

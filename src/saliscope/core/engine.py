@@ -195,7 +195,8 @@ class _Run:
             back, remember, readers, passes, strict=True
         ):
             task.receive(rows, got)
-            task.evaluations += fresh
+            # A rule that compares with the fill has run that row, too.
+            task.evaluations += fresh if got.reference is None else 2 * fresh
             if sizer.bytes_per_row is not None and sizer.bytes_per_row > self.budget:
                 task.findings["over_budget"] = finding(
                     "over_budget", needed=int(sizer.bytes_per_row), budget=self.budget

@@ -23,7 +23,7 @@ from saliscope.core.quadrature import fixed_rule
 from saliscope.core.registry import method, option
 from saliscope.core.units import FloatArray
 
-__all__ = ["IntegratedGradients", "integrated_gradients"]
+__all__ = ["IntegratedGradients", "baseline_findings", "integrated_gradients"]
 
 TOLERANCE = 0.01
 MAX_EVALUATIONS = 513
@@ -89,7 +89,7 @@ def _fixed(question: Question, rule: str, steps: int) -> Steps:
     assert answer.gradients is not None
     return Estimate(
         answer.gradients[0], ends.values[1], ends.values[0], additive=True,
-        findings=_baseline_findings(ends.probabilities),
+        findings=baseline_findings(ends.probabilities),
         notes={"rule": rule, "nodes": steps},
     )  # fmt: skip
 
@@ -109,12 +109,12 @@ def _adaptive(question: Question) -> Steps:
     found = yield from integrate(evaluate, tolerance, limit)
     return Estimate(
         found.values, found.high, found.low, error=found.error, additive=True,
-        findings=(*_baseline_findings(ends[0]), *found.findings),
+        findings=(*baseline_findings(ends[0]), *found.findings),
         notes={"rule": "adaptive", "nodes": found.nodes, "panels": found.panels},
     )  # fmt: skip
 
 
-def _baseline_findings(probabilities: FloatArray) -> tuple[Finding, ...]:
+def baseline_findings(probabilities: FloatArray) -> tuple[Finding, ...]:
     """Say so where the model is confident of the target on the baseline (first row) itself."""
     at = probabilities[0]
     sure = np.flatnonzero(np.nan_to_num(at) > 0.9)

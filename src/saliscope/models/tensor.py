@@ -40,7 +40,7 @@ class TensorModel(TorchModel):
     """
 
     modality = "tensor"
-    offers = frozenset({"values", "gradients", "layers"})
+    offers = frozenset({"values", "gradients", "layers", "operations"})
 
     def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__(module, name)

@@ -108,7 +108,7 @@ class TorchModel:
     """Base of the torch adapters; a subclass says how inputs are prepared and realized."""
 
     modality = "tensor"
-    offers = frozenset({"values", "gradients"})
+    offers = frozenset({"values", "gradients", "operations"})
     labels: tuple[str, ...] | None = None
     heads: frozenset[str] = frozenset()
     class_scale = "raw"

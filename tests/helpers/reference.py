@@ -20,24 +20,32 @@ Function = Callable[[torch.Tensor], torch.Tensor]  # one input (*units) to (targ
 def realized(points: Perturbation, row: int, x: torch.Tensor) -> torch.Tensor:
     """Return one perturbed input, group by group and number by number."""
     out = x.clone()
-    grouping, weights = points.grouping, points.row(row)
-    if points.fill is None:
-        return out
-    baseline = points.fill.value
-    for group, weight in enumerate(weights):
+    grouping, fill = points.grouping, points.fill_of(row)
+    for group, weight in enumerate(points.row(row)):
         where = torch.zeros(x.shape, dtype=torch.bool)
         if grouping.boxes is not None:
             where[grouping.boxes[group]] = True
         else:
             where = torch.from_numpy(grouping.labels == group)
         if weight != 1:
-            out[where] = (baseline + weight * (x - baseline))[where]
+            out[where] = (fill.value + weight * (x - fill.value))[where]
+    if points.noise is not None:
+        drawn = normal(int(points.noise.seeds[row]), x.shape)
+        if points.noise.signs is not None:
+            drawn = drawn * float(points.noise.signs[row])
+        out = out + points.noise.scale * (x.max() - x.min()) * drawn
     return out
+
+
+def normal(seed: int, shape: Sequence[int]) -> torch.Tensor:
+    """Return what a seed draws."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).double()
 
 
 def reference_drive(
     method: str, f: Function, x: torch.Tensor, baseline: torch.Tensor, *,
-    tolerance: float | None = None, max_evaluations: int | None = None, **options: Any,
+    tolerance: float | None = None, max_evaluations: int | None = None,
+    background: Sequence[torch.Tensor] = (), **options: Any,
 ) -> Estimate:  # fmt: skip
     """Drive a method against a plain function: values by calls, gradients a row at a time."""
     spec = get_method(method)
@@ -45,28 +53,38 @@ def reference_drive(
     count = len(f(x))
     question = Question(
         units, count, Baseline("given", baseline), tolerance, max_evaluations,
-        np.random.default_rng(0),
+        np.random.default_rng(0), tuple(Baseline("given", b) for b in background),
     )  # fmt: skip
     steps = spec.run(question, options_from(spec, options))
     try:
         ask = next(steps)
         while True:
-            ask = steps.send(_answer(ask, f, x, baseline))
+            ask = steps.send(_answer(ask, f, x))
     except StopIteration as stop:
         return stop.value
 
 
-def _answer(ask: Ask, f: Function, x: torch.Tensor, baseline: torch.Tensor) -> Answer:
-    inputs = [realized(ask.points, row, x) for row in range(ask.points.rows)]
+def _answer(ask: Ask, f: Function, x: torch.Tensor) -> Answer:
+    points = ask.points
+    inputs = [realized(points, row, x) for row in range(points.rows)]
     values = np.stack([f(i).detach().numpy() for i in inputs])
     nothing = np.full_like(values, np.nan)
     if ask.fold is None:
         return Answer(values, nothing)
-    times = {"one": torch.ones_like(x), "input": x, "difference": x - baseline}[ask.fold.times]
-    rows = np.stack([[(g * times).numpy() for g in slopes(f, i)] for i in inputs])
+    rows = np.stack(
+        [[(g * _times(ask, row, x)).numpy() for g in slopes(f, i)] for row, i in enumerate(inputs)]
+    )
     if ask.fold.rows is not None:
         rows = np.tensordot(ask.fold.rows, rows, axes=1)
-    return Answer(values, nothing, np.abs(rows) if ask.fold.features == "norm" else rows)
+    shaped = {"sum": rows, "norm": np.abs(rows), "each": rows[..., None]}
+    return Answer(values, nothing, shaped[ask.fold.features])
+
+
+def _times(ask: Ask, row: int, x: torch.Tensor) -> torch.Tensor:
+    assert ask.fold is not None
+    if ask.fold.times == "difference":
+        return x - ask.points.fill_of(row).value
+    return x if ask.fold.times == "input" else torch.ones_like(x)
 
 
 def slopes(f: Function, x: torch.Tensor) -> list[torch.Tensor]:

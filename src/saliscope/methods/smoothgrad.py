@@ -1,0 +1,254 @@
+"""Gradients of noisy copies of the input: their mean, and their variance."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from saliscope.core.ask import Answer, Ask, Estimate, Fold, Options, Question, Steps
+from saliscope.core.errors import OptionError
+from saliscope.core.health import Finding, finding
+from saliscope.core.perturbation import Noise, Perturbation
+from saliscope.core.registry import method, option
+from saliscope.core.sampling import FIRST, Moments, Plan, checked_samples, draw, rows_at_once
+from saliscope.core.surrogate import relative_error
+from saliscope.core.units import FloatArray
+from saliscope.methods.gradient import REDUCE, Gradient, takes_norm
+
+__all__ = ["SmoothGrad", "VarGrad", "smoothgrad", "vargrad"]
+
+_NOISE = option(
+    0.15,
+    "standard deviation of the noise, as a share of the input's range (largest minus smallest "
+    "number; of a text or protein: of its embedding)",
+)
+_SAMPLES = option(
+    None, "take that many noisy copies; unset: until the standard error is below the tolerance"
+)
+_STILL = 1e-6
+"""Relative change of the score that is rounding."""
+_GROUP = 4
+"""Copies among which a variance is taken, to see how much variances differ."""
+
+
+@dataclass(frozen=True)
+class SmoothGrad(Gradient):
+    """Options of `smoothgrad`."""
+
+    noise: float = _NOISE
+    samples: int | None = _SAMPLES
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checked_noise(self.noise)
+        checked_samples(self.samples, 4, step=2)
+
+
+@dataclass(frozen=True)
+class VarGrad(Options):
+    """Options of `vargrad`."""
+
+    reduce: Literal["auto", "norm", "sum"] = option(
+        "auto",
+        "what varies for a unit with features: their vector (norm: variances are added up) or "
+        "their sum (auto: the vector for token embeddings)",
+    )
+    noise: float = _NOISE
+    samples: int | None = _SAMPLES
+
+    def __post_init__(self) -> None:
+        if self.reduce not in REDUCE:
+            msg = f"reduce={self.reduce!r} does not exist; use 'auto', 'norm' or 'sum'"
+            raise OptionError(msg)
+        _checked_noise(self.noise)
+        checked_samples(self.samples, 4)
+
+
+def _checked_noise(noise: float) -> None:
+    if isinstance(noise, bool) or not 0 < noise < np.inf:
+        msg = f"noise={noise!r} must be above 0, e.g. 0.15; without noise use gradient"
+        raise OptionError(msg)
+
+
+class _Lengths(Moments):
+    """Means of vectors (the last axis): how long they are, and how sure their length is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._along: FloatArray | float = 0.0
+        self._freedom = 0
+
+    def add(self, draws: FloatArray) -> None:
+        """Take in draws; how they spread along the mean is what moves its length."""
+        super().add(draws)
+        length = np.linalg.norm(self.mean, axis=-1, keepdims=True)
+        direction = np.divide(self.mean, length, out=np.zeros_like(self.mean), where=length > 0)
+        along = (draws * direction).sum(-1)
+        self._along = self._along + ((along - along.mean(0)) ** 2).sum(0)
+        self._freedom += len(draws) - 1
+
+    def lengths(self) -> tuple[FloatArray, FloatArray]:
+        """Return the lengths and their standard errors.
+
+        Noise in any direction makes a mean longer than it is: by its squared error over twice
+        its length. That is part of the error, which is at most that of the vector.
+        """
+        length = np.linalg.norm(self.mean, axis=-1)
+        vector = (self.stderr**2).sum(-1)
+        longer = np.divide(vector, 2 * length, out=np.sqrt(vector), where=length > 0)
+        along = self._along / max(1, self._freedom) / self.count
+        return length, np.sqrt(np.minimum(vector, along + longer**2))
+
+
+@dataclass(eq=False)
+class _Copies:
+    """Noisy copies of the input of a question."""
+
+    question: Question
+    noise: float
+    fold: Fold
+    score: FloatArray
+    moved: bool = False
+
+    @classmethod
+    def of(cls, question: Question, noise: float, *, norm: bool) -> Generator[Ask, Answer, _Copies]:
+        """Ask for the input itself first."""
+        whole = yield Ask(Perturbation.identity(question.units))
+        return cls(question, noise, Fold("one", "each" if norm else "sum"), whole.values[0])
+
+    @property
+    def at_once(self) -> int:
+        """How many copies to ask for together."""
+        features = self.question.features if self.fold.features == "each" else 1
+        return rows_at_once(self.question.units.size * self.question.targets * features)
+
+    def seeds(self, count: int) -> npt.NDArray[np.int64]:
+        """Return fresh seeds."""
+        return self.question.rng.integers(2**32, size=count, dtype=np.int64)
+
+    def gradients(
+        self, seeds: npt.NDArray[np.int64], signs: FloatArray | None = None
+    ) -> Generator[Ask, Answer, FloatArray]:
+        """Ask for the gradient at copies, shape (copies, targets, *units[, features])."""
+        points = Perturbation(
+            self.question.units.whole(), weights=np.ones((len(seeds), 1)),
+            noise=Noise(self.noise, seeds, signs),
+        )  # fmt: skip
+        answer = yield Ask(points, self.fold)
+        assert answer.gradients is not None
+        self.moved = self.moved or not np.allclose(answer.values, self.score, _STILL, 0.0)
+        return answer.gradients
+
+    def findings(self, values: FloatArray) -> tuple[Finding, ...]:
+        """Say so where noise, a share of the range of the input, came to nothing."""
+        return () if self.moved or not values.any() else (finding("no_noise"),)
+
+
+@method(
+    "smoothgrad",
+    options=SmoothGrad,
+    needs={"gradients"},
+    summary="Mean slope over noisy copies of the input.",
+    cost="17 to 2,049 forward and backward passes, until the summed standard error is 5 % of the "
+    "summed slopes: 20 to 300 usually; or samples, and 1 forward pass",
+    use="a calmer gradient map, where the slope flickers from pixel to pixel or token to token",
+    misuse="as the slope at the input: it is that of the model blurred over the noise, so noise "
+    "wider than a feature of the model puts slope where the model is flat",
+    source="Smilkov et al. 2017, arXiv:1706.03825, section 3: gradients are averaged as they are, "
+    "neither squared nor without sign, and reduced afterwards; noise is drawn in mirrored pairs "
+    "(antithetic variates, Hammersley & Morton 1956)",
+    equation=r"a_i = \mathbb{E}_{z \sim N(0, \sigma^2)} \, \partial_i f(x + z), \quad "
+    r"\sigma = \text{noise} \cdot (\max x - \min x)",
+    takes={"tolerance", "max_evaluations"},
+    unit="score per unit of input",
+    aliases=("smooth_grad", "noise_tunnel", "smoothed_gradient"),
+)
+def smoothgrad(question: Question, options: SmoothGrad) -> Steps:
+    """Average gradients over mirrored pairs of noise until the mean is sure enough.
+
+    For token models the gradient is a vector per token: the vectors are averaged, and the length
+    of the mean is given (the mean of lengths would never let noise cancel). `stderr` holds the
+    standard error of each value.
+    """
+    norm = takes_norm(question.units, options)
+    copies = yield from _Copies.of(question, options.noise, norm=norm)
+    plan = Plan.of(question.tolerance, question.max_evaluations, options.samples, step=2)
+    moments = _Lengths() if norm else Moments()
+
+    def ask(count: int) -> Generator[Ask, Answer, None]:
+        seeds, signs = copies.seeds(count // 2).repeat(2), np.tile([1.0, -1.0], count // 2)
+        found = yield from copies.gradients(seeds, signs)
+        moments.add((found[::2] + found[1::2]) / 2)
+
+    def values() -> tuple[FloatArray, FloatArray]:
+        if isinstance(moments, _Lengths):
+            return moments.lengths()
+        return moments.mean, moments.stderr
+
+    findings = yield from draw(plan, copies.at_once, ask, lambda: relative_error(*values()))
+    mean, stderr = values()
+    return Estimate(
+        mean, copies.score, error=relative_error(mean, stderr), extra={"stderr": stderr},
+        findings=(*findings, *copies.findings(mean)), signed=not norm,
+        notes={"reduce": "norm" if norm else "sum", "samples": 2 * moments.count},
+    )  # fmt: skip
+
+
+@method(
+    "vargrad",
+    options=VarGrad,
+    needs={"gradients"},
+    summary="Variance of the slope over noisy copies of the input.",
+    cost="17 to 2,049 forward and backward passes, until the summed standard error is 5 % of the "
+    "summed variances: several hundred usually; or samples, and 1 forward pass",
+    use="where the model bends near the input: edges of what it reacts to, and how little a "
+    "single gradient says there",
+    misuse="as importance: a model that is linear in a unit has no variance there, however much "
+    "the unit counts",
+    source="Adebayo et al. 2018, arXiv:1810.03307, section 2; Hooker et al. 2019, arXiv:1806.10758",
+    equation=r"a_i = \operatorname{Var}_{z \sim N(0, \sigma^2)} \, \partial_i f(x + z), \quad "
+    r"\sigma = \text{noise} \cdot (\max x - \min x)",
+    signed=False,
+    takes={"tolerance", "max_evaluations"},
+    unit="squared score per squared unit of input",
+    aliases=("var_grad", "gradient_variance"),
+)
+def vargrad(question: Question, options: VarGrad) -> Steps:
+    """Take the variance over independent noise until it is sure enough.
+
+    For token models the variances of a token's features are added up: the mean squared distance
+    of its gradient from the mean gradient. `stderr` holds the standard error of each value, from
+    the variances within groups of four copies.
+    """
+    norm = takes_norm(question.units, options)
+    copies = yield from _Copies.of(question, options.noise, norm=norm)
+    most = options.samples or (question.max_evaluations or FIRST + 1) - 1
+    group = _GROUP if most >= FIRST else 2
+    plan = Plan.of(question.tolerance, question.max_evaluations, options.samples, step=group)
+    moments, variances = Moments(), Moments()
+
+    def reduced(variance: FloatArray) -> FloatArray:
+        return np.asarray(variance.sum(-1)) if norm else variance
+
+    def ask(count: int) -> Generator[Ask, Answer, None]:
+        found = yield from copies.gradients(copies.seeds(count))
+        moments.add(found)
+        whole = found[: count // group * group]
+        if len(whole):
+            parts = whole.reshape(-1, group, *whole.shape[1:])
+            variances.add(reduced(parts.var(1, ddof=1)))
+
+    def error() -> FloatArray:
+        return relative_error(reduced(moments.variance), variances.stderr)
+
+    findings = yield from draw(plan, copies.at_once, ask, error)
+    values = reduced(moments.variance)
+    return Estimate(
+        values, copies.score, error=error(), extra={"stderr": variances.stderr},
+        findings=(*findings, *copies.findings(moments.mean)), signed=False,
+        notes={"reduce": "norm" if norm else "sum", "samples": moments.count},
+    )  # fmt: skip

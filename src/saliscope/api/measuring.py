@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import length_hint
 from typing import Any, Literal
 
 import numpy as np
@@ -92,7 +93,7 @@ def measure(
         if (many or stream)
         else iter([inputs if isinstance(inputs, Input) else Input("", inputs)])
     )
-    total = len(inputs) if isinstance(inputs, Sequence) and many else None
+    total = length_hint(inputs, 0) or None if many or stream else None
 
     def results() -> Iterator[Measurement | SaliscopeError]:
         with Meter(progress, total) as meter:
@@ -101,6 +102,7 @@ def measure(
                     yield from _measured(
                         adapter, chunk, target, budget, steady=steady, progress=meter.tell
                     )
+                meter.next()
 
     def checked() -> Iterator[Measurement | SaliscopeError]:
         for result in results():

@@ -123,9 +123,10 @@ class Scorer:
         plans = {p: windowed(len(p), self.limit) for p in fresh}
         pieces = list(dict.fromkeys(p[low:high] for p in fresh for low, high in plans[p]))
         both = Together((Likelihood(each=True), Embedding()))
+        inputs = [Input(f"protein of {len(piece)} residues", piece) for piece in pieces]
+        # Given one by one, so that only their numbers are kept of pieces that were run.
         measured = measure(
-            self.model, [Input(f"protein of {len(piece)} residues", piece) for piece in pieces],
-            both, budget=self.budget, steady=True, progress=self.progress,
+            self.model, iter(inputs), both, budget=self.budget, steady=True, progress=self.progress,
         )  # fmt: skip
         self.passes += len(pieces)
         found = {piece: m.values for piece, m in zip(pieces, measured, strict=True)}

@@ -174,7 +174,7 @@ def compare_cohort(calls: Calls, status: Status, model: str = "carrier") -> Coho
         raise InputError(msg)
     strata = np.array([status.strata[name] for name in names])
     groups = [str(name) for name in np.unique(strata)]
-    changes, left_out = _changes(calls)
+    changes, told = _changes(calls)
     tested: list[Association] = []
     present = (calls.genotypes[:, 0] != ABSENT).sum(1) if calls.rows else np.zeros(0)
     for change in changes:
@@ -196,7 +196,7 @@ def compare_cohort(calls: Calls, status: Status, model: str = "carrier") -> Coho
             name: (int(is_case[strata == name].sum()), int((~is_case)[strata == name].sum()))
             for name in groups
         },
-        (*_absent(calls, status), *left_out, *calls.notes),
+        (*_absent(calls, status), *told, *calls.notes),
         versions(("saliscope", "numpy", "scipy", "pysam")),
     )  # fmt: skip
 
@@ -214,25 +214,28 @@ def _absent(calls: Calls, status: Status) -> Iterator[str]:
 
 
 def _changes(calls: Calls) -> tuple[list[Change], list[str]]:
-    """Return what the alleles of the file do, each alone, and which of them could not be read."""
+    """Return what the alleles of the file do, each alone, and what a reader must know of them."""
     genome = set(calls.edits([0] * len(calls.rows)))
     found: dict[tuple[Edit, ...], Change] = {}
-    left_out: list[str] = []
+    told: list[str] = []
     for i, row in enumerate(calls.rows):
         for code, alternative in enumerate(row.alternatives, 1):
             if alternative.reason:
-                left_out.append(f"not tested: {row.label(code)}, {alternative.reason}")
+                told.append(f"not tested: {row.label(code)}, {alternative.reason}")
             if alternative.edit is None:
                 continue
             codes = [code if k == i else 0 for k in range(len(calls.rows))]
             own = set(calls.edits(codes)) - genome
             if not own:
-                left_out.append(
+                told.append(
                     f"not tested: {row.label(code)}, which is the transcript's own base where the "
                     "genome has another"
                 )
+            elif row.filters:
+                names = ", ".join(row.filters)
+                told.append(f"tested, though it did not pass filters ({names}): {row.label(code)}")
             found |= {c.edits: c for c in haplotype(calls.transcript, sorted(own)).changes}
-    return [found[edits] for edits in sorted(found)], left_out
+    return [found[edits] for edits in sorted(found)], told
 
 
 def _two(

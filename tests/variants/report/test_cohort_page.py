@@ -30,7 +30,7 @@ CALLS = {
     # 3 of 4 cases and 1 of 4 controls in both strata.
     "105 A C": "1|0 1|1 0|1 0|0 1|0 0|0 0|0 0|0" * 1 + " 1|0 0|1 1|0 0|0 0|1 0|0 0|0 0|0",
     # Two bases of one codon, in one row: one case.
-    "107 CG GC": " ".join(["1|0"] + ["0|0"] * 15),
+    "107 CG GC": " ".join(["1|0"] + ["0|0"] * 15) + "#filter=LowQual id=rs7",
     # Synonymous; no call and half a call in a case and a control.
     "203 T C": " ".join(["1|0", "./.", "0|0", "0|0", "0|1", ".|0", *["0|0"] * 10]),
     "205 A G": " ".join(["0|0"] * 16),
@@ -106,6 +106,7 @@ def test_what_is_not_tested_is_listed(cohort: Make, tmp_path: Path) -> None:
     text = page_text(page(cohort(status=STATUS + "zoe,case,x\n"), tmp_path))
     assert "No person with it, in any stratum: p.Glu5Gly (c.14A>G)." in text
     assert re.search(r"left out: 1 sample of \S+status.csv, not in \S+c.vcf", text)
+    assert "tested, though it did not pass filters (LowQual): 6-107-CG-GC (rs7)" in text
     fewer = STATUS.replace("ycontrol3,control,y\n", "")
     text = page_text(page(cohort(status=fewer), tmp_path))
     assert re.search(r"left out: 1 sample of \S+c.vcf, not in \S+status.csv", text)

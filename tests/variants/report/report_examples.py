@@ -110,8 +110,9 @@ CONTROL = SaliencyControl(
     "over 1,441 missense changes, each put into the reference, gradient and ablation have a rank "
     "correlation of +0.50; of the 345 that are loud in both, 79 % agree in sign, where 79 % would "
     "by chance, so that an equal sign alone says little. Control: gradients of 5 copies of the "
-    "model with randomized weights, against the ablation of the trained model, have -0.06 to +0.19 (mean +0.01; chance is 0). No randomized "
-    "copy ranks the changes as well: that comes from trained weights",
+    "model with randomized weights, against the ablation of the trained model, have -0.06 to +0.19 "
+    "(mean +0.01; chance is 0). No randomized copy ranks the changes as well: that comes from "
+    "trained weights",
 )
 
 HG01183 = Interpretation(

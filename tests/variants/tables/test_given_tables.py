@@ -267,6 +267,7 @@ BROKEN = [
     (read_features, GFF.replace("P1 1 5", "P1 1 6"), "a protein with 6 residues, T.1 has 5"),
     (read_features, GFF.replace("P1\tUniProtKB\tHelix", "P2\tUniProtKB\tHelix"), "P2 is a second"),
     (read_features, GFF.replace("\tDomain\t1\t3", "\tDomain\t1\t9"), "row 4: residues 1 to 9"),
+    (read_features, '{"features": []}', "is JSON, not a table"),
     (read_features, "", "is empty"),
 ]  # fmt: skip
 

@@ -76,7 +76,7 @@ def read_rows(path: Path_) -> Rows:
     Raises
     ------
     InputError
-        As `text_of` and `rows_of`; no rows.
+        As `text_of` and `rows_of`; JSON; no rows.
 
     Examples
     --------
@@ -89,6 +89,9 @@ def read_rows(path: Path_) -> Rows:
     (0, [(3, ['p.Tyr240Cys', '0.6'])])
     """
     text = text_of(path, unit="row")
+    if text.lstrip()[:1] in {"{", "["}:
+        msg = f"{path}: is JSON, not a table; give CSV or TSV (of features also GFF)"
+        raise InputError(msg)
     lines = text.split("\n")
     comments = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
     header = lines[comments]

@@ -14,7 +14,7 @@ import saliscope
 from helpers import tokens, toys
 from saliscope import OptionError, explain
 from saliscope.core.target_spec import as_target
-from saliscope.models.readout import scaled
+from saliscope.models.readout import log_odds
 from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
 
@@ -137,7 +137,7 @@ def test_log_odds_of_a_certain_model_keep_their_size_and_slope(
     dtype: torch.dtype, far: float
 ) -> None:
     row = torch.tensor([[far, 0.0, -1.0]], dtype=dtype, requires_grad=True)
-    values = scaled(row, "log_odds")[0]
+    values = log_odds(row.expand(3, 3), torch.arange(3))
     exact = torch.tensor([far, 0.0, -1.0], dtype=torch.float64)
     for i in range(3):
         others = exact[[j for j in range(3) if j != i]].logsumexp(0)
@@ -149,7 +149,8 @@ def test_log_odds_of_a_certain_model_keep_their_size_and_slope(
 @given(st.lists(st.floats(-30, 30), min_size=2, max_size=6))
 def test_log_odds_equal_their_definition(numbers: list[float]) -> None:
     row = torch.tensor([numbers], dtype=torch.float64)
-    got = scaled(row, "log_odds")[0]
+    count = len(numbers)
+    got = log_odds(row.expand(count, count), torch.arange(count))
     for i in range(len(numbers)):
         others = torch.cat([row[0, :i], row[0, i + 1 :]]).logsumexp(0)
         assert float(got[i]) == pytest.approx(float(row[0, i] - others), abs=1e-8)

@@ -7,7 +7,7 @@ import torch
 from saliscope.core.errors import OptionError
 from saliscope.core.target import BoundTarget
 
-__all__ = ["accumulating", "read", "scaled"]
+__all__ = ["accumulating", "log_odds", "read", "scaled"]
 
 
 def accumulating(dtype: torch.dtype) -> torch.dtype:
@@ -16,19 +16,27 @@ def accumulating(dtype: torch.dtype) -> torch.dtype:
 
 
 def scaled(output: torch.Tensor, scale: str) -> torch.Tensor:
-    """Transform the last axis of an output to a scale."""
+    """Transform the last axis of an output to the scale raw, logit, prob or log_prob."""
     if scale in {"raw", "logit"}:
         return output
     if scale == "prob":
         return output.softmax(-1)
-    log_prob = output.log_softmax(-1)
-    if scale == "log_prob":
-        return log_prob
-    # log(1 - p) loses all digits where p is near 1, so the largest output is taken from the others.
-    top = output.argmax(-1, keepdim=True)
-    others = output.scatter(-1, top, -torch.inf).logsumexp(-1, keepdim=True)
-    small = log_prob - torch.log1p(-log_prob.exp().clamp(max=0.75))
-    return small.scatter(-1, top, output.gather(-1, top) - others)
+    return output.log_softmax(-1)
+
+
+def log_odds(output: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return log(p / (1 - p)) of one output (last axis) each.
+
+    It is taken from the other outputs, because log(1 - p) loses all digits where p is near 1.
+
+    Examples
+    --------
+    >>> log_odds(torch.tensor([[40.0, 0.0, 0.0]]), torch.tensor([0]))
+    tensor([39.3069])
+    """
+    at = index[..., None]
+    others = output.scatter(-1, at, -torch.inf).logsumexp(-1)
+    return output.gather(-1, at)[..., 0] - others
 
 
 def _pick(
@@ -38,8 +46,13 @@ def _pick(
     index = torch.from_numpy(target.index).to(output.device)[terms]
     if target.head in {"tokens", "hidden"}:
         position = torch.from_numpy(target.position).to(output.device)[terms]
+        if scale == "log_odds":
+            return log_odds(output[:, position], index.expand(len(output), -1))
         places, back = torch.unique(position, return_inverse=True)
         return scaled(output[:, places], scale)[:, back, index]
+    if scale == "log_odds":
+        each = output[:, None].expand(-1, len(index), -1)
+        return log_odds(each, index.expand(len(output), -1))
     return scaled(output, scale)[:, index]
 
 

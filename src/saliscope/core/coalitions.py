@@ -194,7 +194,7 @@ class Sampler:
     Parameters
     ----------
     levels : sequence of Level
-    shares : sequence of float
+    shares : array of float, shape (levels,)
         How many coalitions of each level are wanted beside the other levels.
     whole : sequence of int
         Numbers of the levels that are taken whole at once.
@@ -215,11 +215,11 @@ class Sampler:
     """
 
     def __init__(
-        self, levels: Sequence[Level], shares: Sequence[float], whole: Sequence[int] = ()
+        self, levels: Sequence[Level], shares: npt.ArrayLike, whole: Sequence[int] = ()
     ) -> None:
         self.levels = levels
-        relative = np.asarray(shares, dtype=np.float64) / max(shares)
-        self._shares = np.maximum(relative, _NEGLIGIBLE)
+        given = np.asarray(shares, dtype=np.float64)
+        self._shares = np.maximum(given / given.max(), _NEGLIGIBLE)
         self._least = [
             level.count if number in whole else min(2, level.count)
             for number, level in enumerate(levels)

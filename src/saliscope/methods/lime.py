@@ -20,12 +20,12 @@ from saliscope.core.coalitions import Grouped, Level, Masks, Sampler, scores_of
 from saliscope.core.errors import OptionError
 from saliscope.core.health import Finding, finding
 from saliscope.core.registry import method, option
+from saliscope.core.sampling import TOLERANCE, checked_samples
 from saliscope.core.surrogate import Strata, fit, missed, relative_error
 from saliscope.core.units import FloatArray
 
 __all__ = ["Lime", "lime"]
 
-TOLERANCE = 0.05
 MAX_SAMPLES = 2048
 GROWTH = 1.5
 POOR = 0.5
@@ -52,10 +52,7 @@ class Lime(Options):
     )
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.samples, (int, np.integer)) and not isinstance(self.samples, bool)
-        if self.samples is not None and not (whole and self.samples > 0):
-            msg = f"samples={self.samples!r}: give a whole number of at least 1, or leave it unset"
-            raise OptionError(msg)
+        checked_samples(self.samples, least=2)
         if not (isinstance(self.kernel_width, (int, float)) and 0 < self.kernel_width < math.inf):
             msg = f"kernel_width={self.kernel_width!r}: give a number above 0, e.g. 0.25"
             raise OptionError(msg)
@@ -102,26 +99,34 @@ def lime(question: Question, options: Lime) -> Steps:
         masks, level = np.concatenate([masks, fresh]), np.concatenate([level, numbers])
         scores = np.concatenate([scores, got])
         strata = Strata(level, mass, sampler.counts)
-        # In terms of what is absent, so that the input itself is the origin of the fit.
+        # The input itself is the origin of the fit, so that few digits are lost, and none where
+        # nothing changes.
+        score = scores[masks.all(1)][0]
+        changes = scores - score
         design = np.column_stack([np.ones(len(masks)), ~masks])
-        found = fit(design, scores, strata, np.diag([1.0] + [-1.0] * n))
+        found = fit(design, changes, strata, np.diag([1.0] + [-1.0] * n))
         values, stderr = found.coefficients[:, 1:], found.stderr[:, 1:]
         error = relative_error(values, stderr)
         if wanted >= limit or sampler.exhausted or not (error > tolerance).any():
             break
         wanted = min(math.ceil(wanted * GROWTH), limit)
-    quality = _r_squared(scores, found.held_out, strata.weights)
+    quality = _r_squared(changes, found.held_out, strata.weights)
     findings: list[Finding] = []
-    if options.samples is None or question.tolerance is not None:
+    if options.samples is None:
         findings += missed(error, tolerance, len(masks) * times)
+    elif (error > tolerance).any():
+        facts = {"samples": len(masks), "error": float(error.max()), "tolerance": tolerance}
+        findings.append(finding("sampling_error", **facts))
     if quality.min() < POOR:
         findings.append(finding("poor_surrogate", r_squared=max(0.0, float(quality.min()))))
     if question.baseline.deletes and not question.background:
         findings.append(finding("deletion_shifts"))
     return Estimate(
-        grouped.lay(values), scores[masks.all(1)][0], error=error,
+        grouped.lay(values), score, error=error,
         extra={"stderr": grouped.lay(stderr)},
-        numbers={"r_squared": quality, "intercept": found.coefficients[:, 0] - values.sum(1)},
+        numbers={
+            "r_squared": quality, "intercept": score + found.coefficients[:, 0] - values.sum(1),
+        },
         units=grouped.shown, findings=tuple(findings),
         notes={"samples": len(masks), "groups": n, "by": grouped.grouping.kind},
     )  # fmt: skip
@@ -160,9 +165,9 @@ def _sizes(question: Question, options: Lime, least: int, n: int) -> tuple[int, 
 
 
 def _r_squared(
-    scores: FloatArray, held_out: FloatArray, weights: npt.NDArray[np.float64]
+    changes: FloatArray, held_out: FloatArray, weights: npt.NDArray[np.float64]
 ) -> FloatArray:
     """Return the explained share of the weighted variance; 1 where nothing varies."""
-    spread = scores - np.average(scores, axis=0, weights=weights)
+    spread = changes - np.average(changes, axis=0, weights=weights)
     total, rest = weights @ spread**2, weights @ held_out**2
     return np.asarray(1 - np.divide(rest, total, out=np.zeros_like(rest), where=total != 0))

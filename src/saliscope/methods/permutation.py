@@ -75,12 +75,9 @@ def permutation(question: Question, options: Permutation) -> Steps:
     chosen = np.sort(question.rng.choice(len(others), count, replace=False))
     background = tuple(others[int(i)] for i in chosen)
     whole = yield Ask(Perturbation.identity(question.units))
-    replaced = yield Ask(
-        Perturbation(
-            grouped.grouping, removed=np.repeat(np.arange(n), count), fills=background,
-            choice=np.tile(np.arange(count), n),
-        )  # fmt: skip
-    )
+    removed, choice = np.repeat(np.arange(n), count), np.tile(np.arange(count), n)
+    each = Perturbation(grouped.grouping, removed=removed, fills=background, choice=choice)
+    replaced = yield Ask(each)
     falls = (whole.values[0] - replaced.values).reshape(n, count, question.targets)
     values = falls.mean(1).T
     stderr = falls.std(1, ddof=1).T / np.sqrt(count)

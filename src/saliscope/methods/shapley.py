@@ -22,12 +22,12 @@ from saliscope.core.games import all_coalitions, shapley_interactions, shapley_v
 from saliscope.core.health import Finding, finding
 from saliscope.core.paired import PairedRegression, square
 from saliscope.core.registry import method, option
+from saliscope.core.sampling import TOLERANCE
 from saliscope.core.surrogate import missed, relative_error
 from saliscope.core.units import FloatArray
 
 __all__ = ["Shapley", "shapley"]
 
-TOLERANCE = 0.05
 MAX_COALITIONS = 2048
 GROWTH = 1.5
 

@@ -113,7 +113,7 @@ def test_one_fill_without_ids_moves_all_rows_to_the_embedding() -> None:
     assert model.pack_key(sample, moved) is False
     assert model.row_key(sample, moved, 0, ()) is None
     leaf = rows_of(model, sample, moved).leaf
-    here, alanine = model.embed(sample.context["ids"]), fills[0].value
+    here, alanine = model.embed(sample.context["ids"]), model.embed(fills[0].ids)
     assert torch.equal(leaf[0, 1:3], here[1:3])
     assert (leaf[0, 3] == 0).all()
     assert torch.equal(leaf[1, 1:4], alanine[1:4])
@@ -129,13 +129,14 @@ def test_each_row_of_a_path_of_embeddings_starts_at_its_own_fill() -> None:
     )  # fmt: skip
     here = model.embed(sample.context["ids"])
     leaf = rows_of(model, sample, moved).leaf
-    torch.testing.assert_close(leaf[0], fills[1].value, rtol=0, atol=0)
-    torch.testing.assert_close(leaf[1], (fills[0].value + here) / 2)
+    alanine, glycine = (model.embed(fill.ids) for fill in fills)
+    assert torch.equal(leaf[0], glycine)
+    torch.testing.assert_close(leaf[1], (alanine + here) / 2)
     piece = Piece(sample, moved, np.arange(2), view=(2,))
     away = model.difference(piece, "difference")
     assert (away[:, 2] == 0).all()
-    torch.testing.assert_close(away[0, 1], here[1] - fills[1].value[1])
-    torch.testing.assert_close(away[1, 3], here[3] - fills[0].value[3])
+    torch.testing.assert_close(away[0, 1], here[1] - glycine[1])
+    torch.testing.assert_close(away[1, 3], here[3] - alanine[3])
 
 
 SEEDS = np.array([3, 4, 3])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from saliscope.core.target_spec import as_target
 __all__ = ["Result", "compute"]
 
 Result = Attribution | SaliscopeError
+_Shared = dict[Hashable, Sequence[Baseline]]
 
 
 @dataclass(eq=False)
@@ -97,11 +98,12 @@ def _run(
     predicted = _predict(wanted, [sample for _, sample, _ in every], steady=steady)
     jobs: list[Job] = []
     owners: list[tuple[_Case, Outcome | None]] = []
+    shared: _Shared = {}
     for (case, sample, layer), guess in zip(every, predicted, strict=True):
         if case.result is not None:
             continue
         try:
-            jobs.append(_job(wanted, sample, layer, guess))
+            jobs.append(_job(wanted, sample, layer, guess, shared))
         except SaliscopeError as error:
             case.result = error
         else:
@@ -138,7 +140,9 @@ def _predict(wanted: Plan, samples: Sequence[Sample], *, steady: bool) -> list[O
     return list(drive(model, jobs, budget=wanted.budget, steady=steady))
 
 
-def _job(wanted: Plan, sample: Sample, layer: Layer | None, predicted: Outcome | None) -> Job:
+def _job(
+    wanted: Plan, sample: Sample, layer: Layer | None, predicted: Outcome | None, shared: _Shared
+) -> Job:
     target = wanted.target
     if isinstance(target, Later):
         target = as_target(target.spec, wanted.model)
@@ -150,14 +154,17 @@ def _job(wanted: Plan, sample: Sample, layer: Layer | None, predicted: Outcome |
         target = Class(int(np.argmax(predicted.estimate.score)), scale=target.scale)
     bound = target.bind(wanted.model, sample)
     run, options = wanted.method.run, wanted.options
-    return _make(wanted, sample, layer, bound, lambda question: run(question, options))
+    replacements = _replacements(wanted, sample, shared)
+    return _make(
+        wanted, sample, layer, bound, replacements, lambda question: run(question, options)
+    )
 
 
 def _make(
     wanted: Plan, sample: Sample, layer: Layer | None, bound: BoundTarget,
-    start: Callable[[Question], Steps],
+    replacements: tuple[Baseline, Sequence[Baseline]], start: Callable[[Question], Steps],
 ) -> Job:  # fmt: skip
-    baseline, background = _replacements(wanted, sample)
+    baseline, background = replacements
     if baseline.deletes and bound.head == "tokens":
         msg = (
             f"{sample.name}: deletion would change what {bound.names[0]} is taken over; "
@@ -171,7 +178,9 @@ def _make(
     return Job(sample, bound, question, start, key=(sample.key, bound.key, id(start.__code__)))
 
 
-def _replacements(wanted: Plan, sample: Sample) -> tuple[Baseline, Sequence[Baseline]]:
+def _replacements(
+    wanted: Plan, sample: Sample, shared: _Shared
+) -> tuple[Baseline, Sequence[Baseline]]:
     """Return what stands in place of units, and the background where the method takes one.
 
     A method that takes both has a background only where the user gives one; one that takes examples
@@ -184,8 +193,7 @@ def _replacements(wanted: Plan, sample: Sample) -> tuple[Baseline, Sequence[Base
     elif takes & {"examples", "background"} and (
         wanted.baseline is not None or "fill" not in takes
     ):
-        several = _several(wanted.baseline, sample)
-        background = tuple(model.baseline(sample, each) for each in several)
+        background = _background(wanted, sample, shared)
     if "fill" in takes:
         return model.fill(sample, wanted.fill), background
     if background:
@@ -193,6 +201,18 @@ def _replacements(wanted: Plan, sample: Sample) -> tuple[Baseline, Sequence[Base
     if "baseline" in takes:
         return model.baseline(sample, wanted.baseline), background
     return Baseline("none"), background
+
+
+def _background(wanted: Plan, sample: Sample, shared: _Shared) -> Sequence[Baseline]:
+    """Return the given background; it is made once for all tensors of one shape."""
+    value = sample.value
+    kind = None if value is None else (tuple(value.shape), str(value.dtype))
+    if kind in shared:
+        return shared[kind]
+    made = [wanted.model.baseline(sample, each) for each in _several(wanted.baseline, sample)]
+    if kind is not None:
+        shared[kind] = made
+    return made
 
 
 def _several(given: Any, sample: Sample) -> Sequence[Any]:

@@ -76,14 +76,14 @@ class Perturbation:
     ----------
     grouping : Grouping
         Which units move together.
-    weights : numpy.ndarray, shape (rows, groups), optional
-        Weight of each group in each row.
+    weights : numpy.ndarray, shape (rows, groups), or sequence of numpy.ndarray, optional
+        Weight of each group in each row; a sequence may make each row when it is asked for.
     removed : numpy.ndarray of int, shape (rows,), optional
         In place of `weights`: the one group that each row takes away (-1: none). Keeps n rows over
         n groups at n numbers.
     fill : Baseline, optional
         What takes the place of weight 0. None where every weight is 1.
-    fills : tuple of Baseline
+    fills : sequence of Baseline
         Several of them, of which `choice` says the one of each row, in place of `fill`.
     choice : numpy.ndarray of int, shape (rows,), optional
     noise : Noise, optional
@@ -99,10 +99,10 @@ class Perturbation:
     """
 
     grouping: Grouping
-    weights: FloatArray | None = None
+    weights: FloatArray | Sequence[FloatArray] | None = None
     removed: npt.NDArray[np.int64] | None = None
     fill: Baseline | None = None
-    fills: tuple[Baseline, ...] = ()
+    fills: Sequence[Baseline] = ()
     choice: npt.NDArray[np.int64] | None = None
     noise: Noise | None = None
 
@@ -113,7 +113,7 @@ class Perturbation:
         return self.fills[int(self.choice[row])]
 
     @property
-    def every_fill(self) -> tuple[Baseline, ...]:
+    def every_fill(self) -> Sequence[Baseline]:
         """All that may take the place of weight 0 in some row."""
         if self.choice is not None:
             return self.fills
@@ -144,7 +144,7 @@ class Perturbation:
         if not self.every_fill:
             return True
         if self.weights is not None:
-            return bool((self.weights == 1).all())
+            return all(bool((row == 1).all()) for row in self.weights)
         assert self.removed is not None
         return bool((self.removed < 0).all())
 

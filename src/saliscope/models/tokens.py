@@ -23,7 +23,7 @@ from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import DELETE, Baseline, Perturbation
 from saliscope.models.noise import add_noise
 from saliscope.models.quiet import lock
-from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
+from saliscope.models.torch_model import Batch, TorchModel, fill_value
 
 __all__ = ["TokenModel", "position_limit"]
 
@@ -97,16 +97,17 @@ class TokenModel(TorchModel):
     # -- fills ---------------------------------------------------------------------------------
 
     def embed(self, ids: Ids) -> torch.Tensor:
-        """Return what the embedding contributes for `ids`, shape (length, width).
+        """Return what the embedding contributes for `ids`, shape (*ids, width).
 
         Models with token dropout (ESM) put zeros in place of masked tokens; so does this.
         """
         tensor = torch.from_numpy(ids).to(self.device)
         # Another thread may have its own embedding substituted just now.
         with lock(self.module), torch.no_grad():
-            out: torch.Tensor = self.embedding(tensor[None])[0].detach()
+            rows = self.embedding(tensor.reshape(-1, tensor.shape[-1])).detach()
+        out: torch.Tensor = rows.reshape(*tensor.shape, rows.shape[-1])
         if self.token_dropout and self.mask_id is not None:
-            out = out.masked_fill((tensor == self.mask_id)[:, None], 0.0)
+            out = out.masked_fill((tensor == self.mask_id)[..., None], 0.0)
         return out
 
     @cached_property
@@ -137,7 +138,8 @@ class TokenModel(TorchModel):
             return Baseline("zero", value)
         replaced = ids.copy()
         replaced[kept] = self._replacement(choice, len(kept))
-        return Baseline(choice if len(choice) < 24 else "given", self.embed(replaced), replaced)
+        # Its embedding is looked up when it is needed: a background may hold many of them.
+        return Baseline(choice if len(choice) < 24 else "given", None, replaced)
 
     def fill(self, sample: Sample, given: object) -> Baseline:
         """Return what stands in place of masked units: as `baseline`, or "delete"."""
@@ -183,8 +185,9 @@ class TokenModel(TorchModel):
         whole = moved.weights is None or bool(np.isin(moved.weights, (0.0, 1.0)).all())
         # A path is moved in the embedding even at its ends, so that all of it is one space.
         is_path = moved.grouping.kind == "all"
-        by_ids = all(fill.deletes or fill.ids is not None for fill in moved.every_fill)
-        return whole and not is_path and by_ids
+        if is_path or not whole:
+            return False
+        return all(fill.deletes or fill.ids is not None for fill in moved.every_fill)
 
     def _covered(self, sample: Sample, moved: Perturbation, row: int) -> npt.NDArray[np.bool_]:
         """Return which tokens a row takes away."""
@@ -279,34 +282,45 @@ class TokenModel(TorchModel):
             moved, sample = piece.perturbation, piece.sample
             here = self.embed(sample.context["ids"])
             own = leaf[start : start + len(piece.rows), : sample.length]
-            for out, row in zip(own, piece.rows, strict=True):
-                out[:] = self._between(here, sample, moved, int(row))
+            own[:] = here if not moved.every_fill else self._between(here, piece)
             if moved.noise is not None:
                 add_noise(own, moved.noise, piece.rows, here, sample.units.kept)
             if piece.view:
                 own[:, list(piece.view)] = self.embed(np.array([self.mask_id], dtype=np.int64))[0]
         return leaf
 
-    def _between(
-        self, here: torch.Tensor, sample: Sample, moved: Perturbation, row: int
-    ) -> torch.Tensor:
-        """Return the embedding of one row, between that of the fill and that of the input."""
-        fill = moved.fill_of(row)
-        if fill is None:
-            return here
+    def _between(self, here: torch.Tensor, piece: Piece) -> torch.Tensor:
+        """Return the embedding of every row, between that of its fill and that of the input."""
+        sample, moved = piece.sample, piece.perturbation
         labels = moved.grouping.labels
         if labels is None:
-            weights = 1.0 - self._covered(sample, moved, row)
+            weights = [1.0 - self._covered(sample, moved, int(row)) for row in piece.rows]
         else:
-            weights = np.append(moved.row(row), 1.0)[labels]
-        alpha = torch.from_numpy(weights).to(here)[:, None]
-        return torch.lerp(fill_value(fill), here, alpha.expand_as(here))
+            weights = [np.append(moved.row(int(row)), 1.0)[labels] for row in piece.rows]
+        alpha = torch.from_numpy(np.stack(weights)).to(here)[..., None]
+        shape = (len(piece.rows), *here.shape)
+        return torch.lerp(self._fills(piece).expand(shape), here.expand(shape), alpha.expand(shape))
+
+    def _fills(self, piece: Piece) -> torch.Tensor:
+        """Return the embedding of the fill of all rows, or one per row where they differ."""
+        moved = piece.perturbation
+        several = moved.choice is not None
+        fills = [moved.fill_of(int(row)) for row in (piece.rows if several else piece.rows[:1])]
+        if all(fill is not None and fill.value is None for fill in fills):
+            found = self.embed(np.stack([np.asarray(fill.ids) for fill in fills if fill]))
+        else:
+            found = torch.stack([self._fill(fill) for fill in fills])
+        return found if several else found[0]
+
+    def _fill(self, fill: Baseline | None) -> torch.Tensor:
+        assert fill is not None
+        return self.embed(np.asarray(fill.ids)) if fill.value is None else fill_value(fill)
 
     def difference(self, piece: Piece, times: str) -> torch.Tensor:
         """Return the embedding of the input, or its distance from that of each row's fill."""
         here = self.embed(piece.sample.context["ids"])
         if times == "difference":
-            here = here - fills_of(piece)
+            here = here - self._fills(piece)
         if piece.view:  # what the target masks does not move
             here = here.clone()
             here[..., list(piece.view), :] = 0.0

@@ -274,27 +274,37 @@ class TorchModel:
         """One backward pass per target, of the sum over all rows; each piece folds its part."""
         parts: list[list[FloatArray]] = [[] for _ in readers]
         wanted = [_mixed(v, reader.fold) for v, reader in zip(values, readers, strict=True)]
+        factors = [self._factor(pieces[reader.piece], reader) for reader in readers]
         for gradient in slopes(wanted, leaf):
             for i, reader in enumerate(readers):
                 piece = pieces[reader.piece]
                 begin = batch.starts[reader.piece]
                 shape = (len(piece.rows), *self._extent(piece, leaf))
                 own = gradient[tuple(slice(s, s + n) for s, n in _box(begin, shape))]
-                parts[i].append(self._fold(own, piece, reader))
+                parts[i].append(self._fold(own, piece, reader, factors[i]))
         return [np.stack(p, axis=1) for p in parts]
 
     def _extent(self, piece: Piece, leaf: torch.Tensor) -> tuple[int, ...]:
         """Return the unit axes of a piece within the (padded) leaf."""
         return piece.sample.units.shape
 
-    def _fold(self, gradient: torch.Tensor, piece: Piece, reader: Reader) -> FloatArray:
+    def _factor(self, piece: Piece, reader: Reader) -> torch.Tensor | None:
+        """Return what the gradients of one piece are multiplied by, for all targets."""
+        assert reader.fold is not None
+        if reader.fold.times == "one":
+            return None
+        away = self.difference(piece, reader.fold.times)
+        return away.to(accumulating(away.dtype))
+
+    def _fold(
+        self, gradient: torch.Tensor, piece: Piece, reader: Reader, factor: torch.Tensor | None
+    ) -> FloatArray:
         """Reduce the gradients of one piece as its reader asked."""
         fold = reader.fold
         assert fold is not None
-        kind = accumulating(gradient.dtype)
-        if fold.times != "one":
-            gradient = gradient.to(kind) * self.difference(piece, fold.times).to(kind)
-        gradient = gradient.to(kind)
+        gradient = gradient.to(accumulating(gradient.dtype))
+        if factor is not None:
+            gradient = gradient * factor
         units = piece.sample.units.shape
         features = tuple(range(1 + len(units), gradient.ndim))
         if fold.features == "sum" and features:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.cases import ABLE, UNABLE, Case, general, names
+from helpers.cases import ABLE, CASES, UNABLE, Case, general, names
 from saliscope import RefusedError, explain
 from saliscope.core.registry import methods
 
@@ -31,7 +31,7 @@ def same(got: list[np.ndarray], wanted: list[np.ndarray], share: float) -> None:
 
 def test_every_registered_method_runs_on_some_adapter() -> None:
     assert {method for method, _ in ABLE} == set(methods())
-    assert len(ABLE) + len(UNABLE) == len(methods()) * 4
+    assert len(ABLE) + len(UNABLE) == len(methods()) * len(CASES)
 
 
 @pytest.mark.parametrize(("method", "case"), UNABLE, ids=names)
@@ -125,7 +125,7 @@ def test_labels_and_provenance_are_complete(method: str, case: Case) -> None:
     )
     assert a.method == method
     assert a.evaluations > 0
-    assert set(a.values.dims) <= set(a.data.coords) | {"dim_1", "dim_2"}
+    assert set(a.values.dims) <= set(a.data.coords) | {"dim_1", "dim_2", "dim_3"}
     assert a.provenance["model"]["weights"]
     assert a.provenance["seed"] == 0
     assert a.provenance["versions"]["torch"] == torch.__version__

@@ -41,20 +41,27 @@ class Case:
     targets: tuple[Any, Any]
 
 
-def _tensors() -> tuple[torch.Tensor, ...]:
+def _tensors(*shapes: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(6)
-    lengths = ((1, 4, 3), (2, 4, 3), (1, 7, 3))
-    return tuple(torch.randn(n, generator=generator, dtype=torch.float64) for n in lengths)
+    return tuple(torch.randn(n, generator=generator, dtype=torch.float64) for n in shapes)
+
+
+ROWS = _tensors((1, 4, 3), (2, 4, 3), (1, 7, 3))
+IMAGES = _tensors((1, 1, 4, 5), (2, 1, 4, 5), (1, 1, 3, 7))
 
 
 CASES = (
     Case(
         "tensor", TensorModel.offers, lambda dtype: TensorModel(toys.PoolNet(dtype).eval(), "pool"),
-        _tensors(), (2, [0, 3]),
+        ROWS, (2, [0, 3]),
+    ),
+    Case(
+        "conv", TensorModel.offers, lambda dtype: TensorModel(toys.ConvNet(dtype).eval(), "conv"),
+        IMAGES, (2, [0, 2]),
     ),
     Case(
         "function", FunctionModel.offers, lambda _: FunctionModel(toys.numpy_softplus, "softplus"),
-        _tensors(), (0, [1, 0]),
+        ROWS, (0, [1, 0]),
     ),
     Case(
         "protein", ProteinModel.offers,

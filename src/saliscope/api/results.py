@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saliscope.core.ask import Estimate, Question
+from saliscope.core.ask import Estimate, Layer, Question
 from saliscope.core.attribution import PAIR, Attribution
 from saliscope.core.health import Finding, Health, finding
 from saliscope.core.model import Sample
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from saliscope.api.planning import Plan
 
 __all__ = ["assemble", "versions"]
+
+_EMPTY = {"no_slope", "nothing_positive"}  # findings of methods that say why all values are zero
 
 
 @functools.cache
@@ -161,7 +163,7 @@ def _examined(
     same = "baseline" in wanted.method.accepts and all(_is_input(sample, b) for b in baselines)
     if same:
         found.append(finding("input_equals_baseline"))
-    elif not bad and not scale.any():
+    elif not bad and not scale.any() and not _EMPTY & {f.code for f in estimate.findings}:
         found.append(finding("flat"))
     tolerance = wanted.tolerance or 0.01
     if estimate.additive and not bad and not same:
@@ -204,6 +206,7 @@ def _meta(
         "source": spec.source,
         "options": dataclasses.asdict(wanted.options),
         **_replaced(first.question, spec),
+        **_layer(first.question.layer, wanted),
         "tolerance": wanted.tolerance,
         "max_evaluations": wanted.max_evaluations,
         "seed": wanted.seed,
@@ -227,6 +230,21 @@ def _meta(
         "prediction": _prediction(wanted, predicted[0]) if not many or len(outcomes) == 1 else [],
         "health": [f.to_dict() for f in Health(found)],
         "provenance": provenance,
+    }
+
+
+def _layer(layer: Layer | None, wanted: Plan) -> dict[str, Any]:
+    """Return what is told of the layer that a method looked at."""
+    if layer is None:
+        return {}
+    return {
+        "layer": {
+            "name": layer.name,
+            "inferred": getattr(wanted.options, "layer", None) is None,
+            "grid": list(layer.units.shape),
+            "features": layer.features,
+            "tokens_left_out": layer.skipped,
+        }
     }
 
 

@@ -145,6 +145,35 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "scale of its own.",
         "Use integrated_gradients for contributions that add up to the score.",
     ),
+    "no_slope": (
+        "warning",
+        "The target has no slope at layer {layer}: it does not depend on the positions there.",
+        "Name an earlier layer with layer=, or leave it unset to have one found.",
+    ),
+    "nothing_positive": (
+        "warning",
+        "The layer holds no evidence for the target, only against it, which is cut off: the map "
+        "is zero.",
+        "Give absolute=False to keep the sign.",
+    ),
+    "negative_activations": (
+        "warning",
+        "Activations of layer {layer} are negative where the weights are derived for activations "
+        "that are not, so that a weight has the wrong sign or is very large.",
+        "Name a layer behind a ReLU with layer=, or use grad_cam or layer_cam.",
+    ),
+    "coarse_grid": (
+        "note",
+        "The map was made at layer {layer} on a grid of {grid}: one cell stands for {cell} units "
+        "of the input, and finer detail is interpolation.",
+        "Name an earlier layer with layer=, or see the cells themselves with upsample=False.",
+    ),
+    "tokens_left_out": (
+        "note",
+        "The first {count} token(s) of layer {layer} stand for no place in the input (class or "
+        "register tokens) and were left out.",
+        "Look at attention to see what such tokens read.",
+    ),
     "wide_occlusion": (
         "note",
         "Windows cover {share:.0%} of the units, so neighbors share one value.",

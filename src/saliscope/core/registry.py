@@ -95,7 +95,8 @@ def option(default: Any, doc: str) -> Any:
 
 
 def _squash(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())
+    # Grad-CAM++ is not Grad-CAM.
+    return "".join(c for c in name.casefold().replace("+", "plus") if c.isalnum())
 
 
 def method(

@@ -79,6 +79,10 @@ def facts(record: Record) -> list[tuple[str, str]]:
         for label, value in (("Baseline score", record.baseline_score), ("Gap", record.gap)):
             if isinstance(value, float):
                 found.append((label, number(value)))
+        if record.layer:
+            found.append(("Layer", visible(record.layer)))
+        for step in record.provenance.get("grouped", ()):
+            found.append(("Grouped", visible("{reduce} by {by} ({groups:,})".format(**step))))
         if isinstance(record.error, float):
             found.append(("Estimated error", f"{record.error:.2%} of the map"))
     else:

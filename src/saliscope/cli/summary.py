@@ -52,14 +52,7 @@ def brief(record: Record, wide: int = 10) -> str:
         shape = ", ".join(f"{n} {d}s" for d, n in record.values.sizes.items())
         return f"  {text:<{wide}} {record.meta.get('method', record.kind)}: {shape}"
     target = record.target if isinstance(record.target, str) else f"{len(record.target)} targets"
-    top = record.top(3)
-    label = next((c for c in ("residue", "word", "token") if c in top), None)
-    gap = "" if label == "residue" else " "
-    units = ", ".join(
-        f"{row[label] if label else ''}{gap}{row['position']} {row['value']:+.2g}"
-        for _, row in top.iterrows()
-    )
-    return f"  {text:<{wide}} {record.method:<20} {target}: {units}"
+    return f"  {text:<{wide}} {record.method:<20} {target}: {record.strongest(3, 2)}"
 
 
 def doubts(records: Sequence[Record]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from saliscope.core.errors import OptionError
+from saliscope.core.groups import regroup
+from saliscope.core.partitions import By
 from saliscope.core.record import Record
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ __all__ = ["PAIR", "Attribution"]
 
 PAIR = ("first", "second")
 """Dims of what is given per pair of units."""
+
+
+_NAME = 24  # letters of a unit's name in a line
 
 
 class Attribution(Record):
@@ -196,6 +201,59 @@ class Attribution(Record):
         mean = mean.mean("example").assign(stderr=spread / np.sqrt(count))
         return Attribution(mean, self._meta)
 
+    def group(self, by: By, reduce: str = "sum") -> Attribution:
+        """Return the map per group of units: per word, sentence, domain, patch or set of columns.
+
+        Everything that is needed stands in the result itself, so it works on a loaded file.
+        Units that belong to no group become the group "rest".
+
+        Parameters
+        ----------
+        by : str, int, tuple, list, array or mapping
+            * ``"word"`` or ``"sentence"`` of a text (see `saliscope.core.words.sentences_of` for
+              where sentences end), ``"codon"`` of a protein (coordinates of the coding sequence
+              come beside) or of nucleotides, or the name of a coordinate along the units: equal
+              values make a group;
+            * a number: windows of so many units, or square patches; a tuple: one number per axis;
+            * a list of ``(start, end, name)``: ranges of positions, both ends included;
+            * a mapping of names to the positions, or the names of columns, that belong to them;
+            * an array of labels in the shape of the units: whole numbers or names, of which -1
+              and "" mean no group.
+        reduce : {"sum", "mean", "max", "norm", "absmax"}
+            How values of a group become one. A sum keeps score, baseline score and gap true; of
+            other reducers there is no gap, and a finding says so. "absmax" is the value of
+            largest size, with its sign; "norm" the L2 norm.
+
+        Returns
+        -------
+        Attribution
+            `error` is that of the units, relative to the new map: an upper bound, as errors may
+            cancel within a group. `stderr` is kept for sums and means, also as an upper bound
+            (the standard deviation of a sum is at most the sum of standard deviations). Other
+            numbers per unit, and interactions of pairs, are left out.
+
+        Raises
+        ------
+        OptionError
+            There is no such grouping or reducer, groups overlap, or a span lies outside.
+
+        Examples
+        --------
+        >>> import numpy as np, xarray as xr
+        >>> data = xr.Dataset(
+        ...     {"values": ("position", np.array([0.5, -1.0, 2.0])), "score": 3.0, "gap": 0.1},
+        ...     coords={"position": [1, 2, 3], "residue": ("position", ["M", "V", "H"])},
+        ... )
+        >>> a = Attribution(data, {"method": "integrated_gradients", "target": ["demo"]})
+        >>> by_span = a.group([(1, 2, "start"), (3, 3, "end")])
+        >>> by_span.to_frame()[["span", "first", "last", "value"]].values.tolist()
+        [['start', 1, 2, -0.5], ['end', 3, 3, 2.0]]
+        >>> by_span.gap, a.group({"H": [3]}, "absmax").to_numpy().tolist()
+        (0.1, [2.0, -1.0])
+        """
+        data, meta, findings = regroup(self._data, self._meta, by, reduce)
+        return Attribution(data, meta).with_findings(findings)
+
     def to_frame(self) -> pd.DataFrame:
         """Return a tidy table: one row per unit (and target, and example).
 
@@ -214,6 +272,29 @@ class Attribution(Record):
         order = np.argsort(-np.abs(frame["value"].to_numpy()), kind="stable")
         return frame.iloc[order[:count]].reset_index(drop=True)
 
+    def strongest(self, count: int = 5, digits: int = 3) -> str:
+        """Return the units of the largest absolute value in a few words, the largest first.
+
+        Examples
+        --------
+        >>> import numpy as np, xarray as xr
+        >>> data = xr.Dataset({"values": ("position", np.array([0.5, -1.25]))},
+        ...                   coords={"position": [1, 2], "residue": ("position", ["M", "V"])})
+        >>> Attribution(data, {"unit_kind": "residue"}).strongest(digits=2)
+        'V2 -1.2, M1 +0.5'
+        """
+        top = self.top(count)
+        kinds = (self._meta.get("unit_kind"), "residue", "token", "word")
+        kind = next((c for c in kinds if c in top), None)
+        shown = []
+        for _, row in top.iterrows():
+            name = " ".join(str(row[kind]).split()) if kind else ""
+            name = name if len(name) <= _NAME else f"{name[: _NAME - 3]}..."
+            place = row["position"] if "position" in top else row.iloc[0]
+            gap = "" if kind in {None, "residue"} else " "
+            shown.append(f"{name}{gap}{place} {row['value']:+.{digits}g}")
+        return ", ".join(shown)
+
     def __repr__(self) -> str:
         shape = ", ".join(f"{d}: {n}" for d, n in self.values.sizes.items())
         target = self.target if isinstance(self.target, str) else f"{len(self.target)} targets"
@@ -229,14 +310,7 @@ class Attribution(Record):
         if isinstance(self.error, float):
             lines.append(f"  error        {self.error:.2%} of the map (estimated)")
         if self.values.ndim == 1 and self.values.size:
-            top = self.top(5)
-            kind = next((c for c in ("residue", "token", "word") if c in top), None)
-            shown = [
-                f"{row[kind] if kind else ''}{'' if kind == 'residue' else ' ' if kind else ''}"
-                f"{row['position'] if 'position' in top else row.iloc[0]} {row['value']:+.3g}"
-                for _, row in top.iterrows()
-            ]
-            lines.append(f"  top          {', '.join(shown)}")
+            lines.append(f"  top          {self.strongest()}")
         lines.append(f"  cost         {self.evaluations} evaluations")
         lines += [f"  {item.severity:<12} {item.sentence}" for item in self.health.worst()]
         if not len(self.health):

@@ -60,7 +60,7 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "error",
         "The attributions miss the score difference that they should sum to by {gap:.2%} "
         "(tolerance {tolerance:.2%}).",
-        "Use the adaptive rule (leave steps unset), or more steps.",
+        "Leave steps or samples unset, so that as many are taken as are needed, or give more.",
     ),
     "training_mode": (
         "warning",
@@ -133,6 +133,23 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "{model} is a small demonstration model; its maps say how the tool works, not how biology "
         "or language does.",
         "Load a full-size checkpoint by name for real questions.",
+    ),
+    "groups_not_summed": (
+        "note",
+        "A {kind} has the {reduce} of its units, so values do not add up to a change of the score.",
+        "Group with reduce='sum' for shares of the score.",
+    ),
+    "groups_not_additive": (
+        "note",
+        "Values of {method} do not add up: the sum over a {kind} is not what the {kind} does as a "
+        "whole.",
+        "Let the method take each group as one (groups=), or use a method whose values add up.",
+    ),
+    "stderr_bound": (
+        "note",
+        "Standard errors of a {kind} are upper bounds, because errors of its units may go "
+        "together.",
+        "Let the method take each group as one (groups=) for standard errors of its own.",
     ),
     "unknown_units": (
         "note",

@@ -27,7 +27,7 @@ __all__ = [
     "tracks",
 ]
 
-LABELS = ("residue", "word", "token", "group")
+LABELS = ("residue", "word", "token", "sentence", "codon", "group")
 ATTENTION = "attention_map"
 
 

@@ -34,6 +34,8 @@ Indices = npt.NDArray[np.int64]
 
 MOST_PANELS = 6
 LETTERS_UP_TO = 1500
+ROW, WIDEST, NAMED = 5.4, 0.9, 0.5
+"""Inches: the least width of a row, the most of a bar, and of one that its name fits under."""
 # Inches, from the left and from the top of the figure.
 CELL, LEFT, RIGHT, BARS, TIER, UNDER, HEAD, FOOT = 0.135, 0.78, 0.2, 0.72, 0.15, 0.43, 0.56, 0.06
 
@@ -71,7 +73,9 @@ def residue_track(
     size = len(panels[0].values)
     asked = per_row or (60 if size <= LETTERS_UP_TO else 200)
     cell = CELL if asked <= 100 else 8.1 / asked
-    width = max(min(asked, size), math.ceil(5.4 / cell))
+    if panels[0].kind != "residue":  # a few groups share the room of a row
+        cell = max(cell, min(WIDEST, ROW / max(1, size)))
+    width = max(min(asked, size), math.ceil(ROW / cell))
     rows = max(1, math.ceil(size / width))
     parts = [np.arange(row * width, min((row + 1) * width, size)) for row in range(rows)]
     rooms = [[_room(track, part, top) for part in parts] for track in panels]
@@ -179,7 +183,8 @@ def _row(
         axes.plot(lost, [0.0] * len(lost), "x", color=MUTED, markersize=4)
     axes.hlines(0, part[0] - 0.5, part[-1] + 0.5, color=MUTED, linewidth=0.7)
     _ticks(axes, track, part, cell, (low, high))
-    _labels(axes, track, [i for i in part if i in labelled], cell, scale, part)
+    if cell < NAMED:
+        _labels(axes, track, [i for i in part if i in labelled], cell, scale, part)
 
 
 def _bars(chosen: list[int], values: FloatArray) -> Path:
@@ -202,6 +207,8 @@ def _ticks(
     if not round_ones or round_ones[0] - first >= near:
         round_ones.insert(0, first)
     axes.set_xticks(round_ones, [str(track.positions[i]) for i in round_ones])
+    if cell >= NAMED:
+        axes.set_xticks(part, [clip(track.name(int(i)), int(cell / 0.062)) for i in part])
     letters = track.kind == "residue" and cell > 0.1
     axes.tick_params(axis="x", length=0, pad=14 if letters else 4, labelcolor=MUTED)
     axes.spines["bottom"].set_visible(False)

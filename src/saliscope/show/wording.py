@@ -81,8 +81,10 @@ def facts(record: Record) -> list[tuple[str, str]]:
                 found.append((label, number(value)))
         if record.layer:
             found.append(("Layer", visible(record.layer)))
-        found += [("Grouped", visible("{reduce} by {by} ({groups:,})".format(**step)))
-                  for step in record.provenance.get("grouped", ())]
+        found += [
+            ("Grouped", visible("{reduce} by {by} ({groups:,})".format(**step)))
+            for step in record.provenance.get("grouped", ())
+        ]
         if isinstance(record.error, float):
             found.append(("Estimated error", f"{record.error:.2%} of the map"))
     else:

@@ -137,7 +137,7 @@ def interpret(
         population=backdrop.notes, missing=subject.missing,
         not_assessed=(*subject.not_assessed, *(f"{f} (did not pass filters; used)" for f in
                                                subject.filtered)),
-        notes=(*calls.notes, *subject.notes, *_cut(subject, considered)),
+        notes=(*calls.notes, *subject.notes, *_cut(subject, considered), *scorer.notes(reference)),
         model=scorer.model.describe(),
         settings={"readout": scorer.kind, "null_pairs": pairs, "seed": seed},
         versions=versions(),
@@ -247,6 +247,13 @@ class _Maker:
             sentence += f"; with {partner}"
         elif len(backgrounds) > 1 and not reading.dependent and q is not None:
             sentence += "; groups differ only in how often each background occurs"
+        far = scorer.reach(base.protein)
+        if far is not None:
+            partners = (p for p in self.backdrop.partners(change)
+                        if abs(p.position - change.position) > far)  # fmt: skip
+            unseen = [p.protein for p in partners]
+            if unseen:
+                sentence += f"; too far away to be seen together with it: {', '.join(unseen)}"
         made = replace(
             plain, status="assessed", last_out=last_out, first_in=first_in,
             span=self._span(change), windows=scorer.disagreement(copy.protein, without.protein),

@@ -82,12 +82,17 @@ def compare_pairs(
     Returns
     -------
     mapping of key to PairResult
-        By `pair_key`.
+        By `pair_key`. Pairs are left out that are so far apart in a protein longer than the
+        model's input that it does not see both at once.
     """
-    distinct = {pair_key(a, b): (a, b) for a, b in pairs}
+    reference = transcript_protein(transcript)
+    far = scorer.reach(reference)
+    distinct = {
+        pair_key(a, b): (a, b) for a, b in pairs
+        if far is None or abs(a.position - b.position) <= far
+    }  # fmt: skip
     if not distinct:
         return {}
-    reference = transcript_protein(transcript)
     edges = deciles_of(firsts)
     positions = np.array([change.position for change in missense])
     tested = []
@@ -107,7 +112,7 @@ def compare_pairs(
         for a, b in distinct.values()
         if a.edits in index and b.edits in index
     ]
-    drawn = plan_pairs(seed, firsts, positions, matches, count, exclude=own)
+    drawn = plan_pairs(seed, firsts, positions, matches, count, exclude=own, farthest=far)
     doubles = [_both(reference, proteins[i], proteins[j]) for i, j in drawn.tolist()]
     scorer.add(doubles)
     joint = np.array([scorer.shift(p, reference) for p in doubles])

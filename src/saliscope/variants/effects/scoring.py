@@ -16,7 +16,7 @@ from saliscope.core.target import Together
 from saliscope.core.units import FloatArray
 from saliscope.models.loading import load
 from saliscope.models.protein import ProteinModel
-from saliscope.variants.effects.windows import central, windowed
+from saliscope.variants.effects.windows import central, reach, windowed
 
 __all__ = ["Scored", "Scorer"]
 
@@ -145,7 +145,10 @@ class Scorer:
         if len(windows) == 1:
             return Scored(protein, by_window[0], parts[0][-self.width :], windows, by_window)
         choice = np.array(central(len(protein), windows))
-        own = np.array([by_window[w][i - windows[w][0]] for i, w in enumerate(choice)])
+        own = np.empty(len(protein))
+        for w, (low, high) in enumerate(windows):
+            here = choice[low:high] == w
+            own[low:high][here] = by_window[w][here]
         # Every residue counts once: a window weighs as many residues as it is the central one of.
         shares = np.bincount(choice, minlength=len(windows)) / len(protein)
         embedding = np.sum([s * p[-self.width :] for s, p in zip(shares, parts, strict=True)], 0)
@@ -197,6 +200,23 @@ class Scorer:
             if protein[low:high] != other[low:high]
         ]
         return max(moved) - min(moved) if moved else 0.0
+
+    def reach(self, protein: str) -> int | None:
+        """Return how far apart changes may be to be seen together; None: however far."""
+        return reach(len(protein), self.limit)
+
+    def notes(self, protein: str) -> tuple[str, ...]:
+        """Return what a reader must know of a protein that is longer than the model's input."""
+        far = self.reach(protein)
+        if far is None:
+            return ()
+        note = (
+            f"the protein has {len(protein):,} residues and the model takes {self.limit:,}: it is "
+            "seen in windows that overlap by half, the same for both alleles; changes more than "
+            f"{far:,} residues apart are not seen together, so that what one does to the other is "
+            "not assessed; gradients and paths need the whole protein at once and are left out"
+        )
+        return (note,)
 
     def noise(self, protein: str) -> float:
         """Return the numeric noise floor: how far a shift moves by the way of batching alone.

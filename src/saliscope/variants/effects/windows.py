@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["central", "windowed"]
+from functools import cache
+
+__all__ = ["central", "reach", "windowed"]
 
 
 def windowed(length: int, limit: int | None) -> tuple[tuple[int, int], ...]:
@@ -30,21 +32,42 @@ def windowed(length: int, limit: int | None) -> tuple[tuple[int, int], ...]:
     return tuple((start, start + limit) for start in starts)
 
 
-def central(length: int, windows: tuple[tuple[int, int], ...]) -> list[int]:
+@cache
+def central(length: int, windows: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
     """Return, for every residue, the window in which it stands farthest from an inner edge.
 
     Examples
     --------
     >>> central(6, ((0, 4), (2, 6)))
-    [0, 0, 0, 1, 1, 1]
+    (0, 0, 0, 1, 1, 1)
     """
+    return tuple(
+        max(range(len(windows)), key=lambda w: (_room(windows[w], i, length), -w))
+        for i in range(length)
+    )
 
-    def room(window: tuple[int, int], at: int) -> float:
-        low, high = window
-        left = float("inf") if low == 0 else at - low
-        right = float("inf") if high == length else high - 1 - at
-        return min(left, right) if low <= at < high else -1.0
 
-    return [
-        max(range(len(windows)), key=lambda w: (room(windows[w], i), -w)) for i in range(length)
-    ]
+def reach(length: int, limit: int | None) -> int | None:
+    """Return how far apart two residues may be so that each is read in sight of the other.
+
+    That is the smallest distance of a residue to an inner edge of the window that it is read in;
+    None for a protein that is seen at once.
+
+    Examples
+    --------
+    >>> reach(25, 10), reach(10, 10), reach(10, None)
+    (2, None, None)
+    """
+    windows = windowed(length, limit)
+    if len(windows) == 1:
+        return None
+    chosen = enumerate(central(length, windows))
+    return int(min(_room(windows[w], i, length) for i, w in chosen))
+
+
+def _room(window: tuple[int, int], at: int, length: int) -> float:
+    """Return the distance of a residue to the nearest inner edge of a window; -1 outside of it."""
+    low, high = window
+    left = float("inf") if low == 0 else at - low
+    right = float("inf") if high == length else high - 1 - at
+    return min(left, right) if low <= at < high else -1.0

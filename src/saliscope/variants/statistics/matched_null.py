@@ -205,6 +205,7 @@ def draw_pairs(
     count: int = WANTED_PAIRS,
     *,
     exclude: Iterable[tuple[int, int]] = (),
+    farthest: int | None = None,
 ) -> IntArray:
     """Return pairs of single changes to evaluate for the null of `match`.
 
@@ -221,6 +222,8 @@ def draw_pairs(
         Pairs wanted; all there are, where there are fewer.
     exclude : iterable of (int, int)
         Pairs of indices not to draw, such as the tested one.
+    farthest : int, optional
+        Residues that a pair may be apart; by default however many.
 
     Returns
     -------
@@ -262,6 +265,8 @@ def draw_pairs(
         rows = np.sort(rng.choice(rows, most, replace=False))
     apart = np.abs(places[rows][:, None] - places[columns])
     fits = (distance_class(apart) == match.distance) & (apart > 0)
+    if farthest is not None:
+        fits &= apart <= farthest
     if match.low == match.high:
         fits &= rows[:, None] < columns
     i, j = np.nonzero(fits)
@@ -282,8 +287,9 @@ def plan_pairs(
     count: int = WANTED_PAIRS,
     *,
     exclude: Iterable[tuple[int, int]] = (),
+    farthest: int | None = None,
 ) -> IntArray:
-    """Return the pairs for several tested pairs: each kind of match is drawn once.
+    """Return the pairs for several tested pairs, as `draw_pairs`; each kind is drawn once.
 
     Examples
     --------
@@ -296,7 +302,10 @@ def plan_pairs(
     kinds = sorted(set(matches))
     if not kinds:
         return np.empty((0, 2), dtype=np.int64)
-    drawn = [draw_pairs(seed, effects, positions, m, count, exclude=out) for m in kinds]
+    drawn = [
+        draw_pairs(seed, effects, positions, m, count, exclude=out, farthest=farthest)
+        for m in kinds
+    ]
     return np.unique(np.concatenate(drawn), axis=0)
 
 

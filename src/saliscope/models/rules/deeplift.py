@@ -99,6 +99,10 @@ _ONE_OF = {"mv": (0, 1), "dot": (0, 1), "convolution": (0, 1), "addmv": (1, 2)}
 _NEVER = {"lerp": 2, "gridsampler2d": 1, "gridsampler3d": 1}
 # Their rules look at constants that differ between the runs themselves.
 _LOOKED_AT = {"mul", "where", "masked_fill"}
+_HINTS = {
+    "mkldnnrnnlayer": " (a fused recurrent layer; in float64 it runs step by step)",
+    "cudnnrnn": " (a fused recurrent layer; on the CPU in float64 it runs step by step)",
+}
 
 
 class DeepLift:
@@ -204,7 +208,7 @@ class _Rule:
                 return choices.masked(step, self.below[number])
             return OPERATIONS[name](step, self.below[number])
         if kind not in LINEAR:
-            msg = f"{name or kind} is neither linear nor has it a rule"
+            msg = f"{name or kind} has no rule and is not linear{_HINTS.get(kind, '')}"
             raise RefusedError(msg)
         both = [edges[e] for e in _ONE_OF.get(kind, ()) if e < len(edges)]
         never = _NEVER.get(kind)

@@ -7,8 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from saliscope.api.inputs import Input, read_records
@@ -16,8 +15,7 @@ from saliscope.core.errors import InputError, OptionError
 from saliscope.core.registry import MethodSpec, options_from
 
 __all__ = [
-    "Folder", "read_bytes", "read_flags", "read_inputs", "read_numbers", "say", "staged", "titled",
-    "warn",
+    "Folder", "read_bytes", "read_flags", "read_inputs", "read_numbers", "say", "titled", "warn",
 ]  # fmt: skip
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
@@ -128,23 +126,6 @@ def _exists(source: str) -> bool:
 def titled(source: str) -> str:
     """Return what messages and titles call an input: its file, or "input" for a literal."""
     return source if _exists(source) else "input"
-
-
-@contextmanager
-def staged(path: Path) -> Iterator[Path]:
-    """Give a file beside `path` to write, which takes its name when all went well."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o666 & ~umask)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 class Folder:

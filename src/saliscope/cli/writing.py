@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from saliscope.attention.map import AttentionMap
-from saliscope.cli.common import staged
 from saliscope.core.attribution import Attribution
 from saliscope.core.errors import SaliscopeError
-from saliscope.core.record import Record, write_beside
+from saliscope.core.files import staged, write_beside
+from saliscope.core.record import Record
 from saliscope.core.render import renderer
 
 __all__ = ["REPORTED", "Failure", "Written", "write_failures", "write_report"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +20,7 @@ import numpy as np
 import xarray as xr
 
 from saliscope.core.errors import InputError
+from saliscope.core.files import write_beside
 from saliscope.core.health import Finding, Health
 from saliscope.core.render import renderer
 
@@ -56,36 +56,6 @@ def plain(value: Any) -> Any:
 
 def _text(meta: Mapping[str, Any]) -> str:
     return json.dumps(meta, sort_keys=True)
-
-
-def write_beside(path: str | os.PathLike[str], data: bytes) -> Path:
-    """Write `data` to `path` so that the file is whole or absent: beside it, then renamed.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist or cannot be written, or `path` is a folder.
-    """
-    target = Path(path)
-    try:
-        if target.is_dir():
-            msg = f"{target}: is a folder; name a file"
-            raise InputError(msg)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        msg = f"{target}: cannot be written ({error.strerror}); choose another folder"
-        raise InputError(msg) from error
-    return target
 
 
 def _labelled(data: xr.Dataset, labels: Mapping[str, Any]) -> xr.Dataset:

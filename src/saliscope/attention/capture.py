@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,13 +13,16 @@ import torch
 from torch import nn
 
 from saliscope.attention.hooks import hooked
-from saliscope.attention.interface import Attend, as_asked, installed
+from saliscope.attention.interface import Attend, AttentionFunction, as_asked, installed
 from saliscope.attention.layers import Layer, find_layers, select_layers, stack_of
 from saliscope.attention.reducer import REDUCTIONS, Reducer, Reduction, Side
 from saliscope.core.errors import OptionError, RefusedError, nearest
 from saliscope.models.quiet import quiet
 
-__all__ = ["BUDGET", "Mask", "Stream", "mask_words", "stream"]
+__all__ = [
+    "BUDGET", "Mask", "Stream", "check_blocks", "check_calls", "mask_words", "reading", "routed",
+    "stream",
+]  # fmt: skip
 
 BUDGET = 1 << 30
 
@@ -128,6 +131,20 @@ def _arguments(module: nn.Module, arguments: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
+def check_blocks(module: nn.Module, layers: Sequence[Layer], method: str) -> None:
+    """Refuse to follow tokens through a model that has blocks without attention."""
+    stack = stack_of(layers[0].name)
+    blocks = module.get_submodule(stack) if stack else None
+    if isinstance(blocks, (nn.ModuleList, nn.Sequential)):
+        here = {layer.name.removeprefix(f"{stack}.").split(".")[0] for layer in layers}
+        if len(here) < len(blocks):
+            msg = (
+                f"{method} needs attention in every block; {type(module).__name__} has it in "
+                f"{len(here)} of {len(blocks)}; use attention with reduce='mean'"
+            )
+            raise RefusedError(msg)
+
+
 def _check_rollout(module: nn.Module, layers: Sequence[Layer], kind: str, selected: bool) -> None:
     if kind == "cross":
         msg = "rollout follows tokens through self-attention; use kind='encoder' or 'decoder'"
@@ -135,36 +152,30 @@ def _check_rollout(module: nn.Module, layers: Sequence[Layer], kind: str, select
     if selected:
         msg = "rollout multiplies all layers and heads; leave layers and heads out"
         raise OptionError(msg)
-    stack = stack_of(layers[0].name)
-    blocks = module.get_submodule(stack) if stack else None
-    if isinstance(blocks, (nn.ModuleList, nn.Sequential)):
-        here = {layer.name.removeprefix(f"{stack}.").split(".")[0] for layer in layers}
-        if len(here) < len(blocks):
-            msg = (
-                f"rollout needs attention in every block; {type(module).__name__} has it in "
-                f"{len(here)} of {len(blocks)}; use reduce='mean'"
-            )
-            raise RefusedError(msg)
+    check_blocks(module, layers, "rollout")
 
 
-def _check_calls(
-    module: nn.Module, reducer: Reducer, planned: int, kind: str, layers: list[int] | None
+def check_calls(
+    module: nn.Module, calls: int, planned: int, kind: str, *, exact: bool = False
 ) -> None:
-    """Check that the layers that ran are the layers that were planned."""
+    """Check that the layers that ran are the layers that were planned.
+
+    With `exact` not more of them either: then a module that is several layers is refused.
+    """
     name = type(module).__name__
-    if not reducer.calls:
+    if not calls:
         needed = "encoder_hidden_states, or the input of both sides" if kind == "cross" else "input"
         msg = f"the {kind} attention of {name} did not run; pass its {needed}"
         raise OptionError(msg)
-    if reducer.calls < planned:
+    if calls < planned:
         msg = (
-            f"only {reducer.calls} of {planned} {kind} attention layers of {name} ran; "
+            f"only {calls} of {planned} {kind} attention layers of {name} ran; "
             "its layers cannot be told apart: pass one part of the model"
         )
         raise RefusedError(msg)
-    if reducer.calls > planned and layers is not None:
+    if calls > planned and exact:
         msg = (
-            f"{name} uses one attention module for several layers ({reducer.calls} calls of "
+            f"{name} uses one attention module for several layers ({calls} calls of "
             f"{planned}); leave layers out and select from the result"
         )
         raise RefusedError(msg)
@@ -266,12 +277,10 @@ def stream(
     )  # fmt: skip
     ready = _arguments(module, arguments)
     positional = [ready.pop("")] if "" in ready else []
-    # A configuration may ask for what the arguments may not.
-    silent = {"_output_attentions": False, "output_hidden_states": False}
-    with quiet(module, seed), torch.no_grad(), as_asked(module, silent, None):
-        with _reading(module, chosen, reducer):
+    with quiet(module, seed), torch.no_grad():
+        with reading(module, chosen, reducer):
             module(*positional, **ready)
-        _check_calls(module, reducer, len(chosen), kind, numbers)
+        check_calls(module, reducer.calls, len(chosen), kind, exact=numbers is not None)
         reducer.finish()
     return Stream(
         wanted, kind, chosen[0].route, tuple(reducer.numbers), tuple(reducer.names),
@@ -280,11 +289,39 @@ def stream(
     )  # fmt: skip
 
 
-def _reading(
-    module: nn.Module, chosen: Sequence[Layer], reducer: Reducer
+@contextmanager
+def routed(
+    module: nn.Module,
+    layers: Sequence[Layer],
+    function: AttentionFunction,
+    hooks: Callable[[], AbstractContextManager[None]],
+) -> Iterator[None]:
+    """Look at layers by the route that they have, in passes inside the context.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    layers : sequence of Layer
+        Of one route.
+    function : AttentionFunction
+        What route "interface" calls.
+    hooks : callable
+        Puts on what route "hooks" needs.
+    """
+    # A configuration may ask for what would keep all layers.
+    silent = {"_output_attentions": False, "output_hidden_states": False}
+    with as_asked(module, silent, None):
+        if layers[0].route == "hooks":
+            with hooks():
+                yield
+            return
+        every = [layer for layer in find_layers(module) if layer.route == "interface"]
+        with installed(module, every, function):
+            yield
+
+
+def reading(
+    module: nn.Module, layers: Sequence[Layer], reducer: Reducer
 ) -> AbstractContextManager[None]:
-    """Return the context in which the chosen layers are read, by the route that they have."""
-    if chosen[0].route == "hooks":
-        return hooked(chosen, reducer)
-    every = [layer for layer in find_layers(module) if layer.route == "interface"]
-    return installed(module, every, Attend(chosen, reducer))
+    """Return the context in which the attention of layers is reduced."""
+    return routed(module, layers, Attend(layers, reducer), lambda: hooked(layers, reducer))

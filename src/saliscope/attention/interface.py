@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,7 +26,9 @@ from saliscope.attention.layers import Layer
 from saliscope.attention.reducer import Reducer
 from saliscope.core.errors import RefusedError
 
-__all__ = ["Attend", "as_asked", "installed"]
+__all__ = ["Attend", "AttentionFunction", "Given", "States", "as_asked", "installed"]
+
+States = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 # One call at a time: configurations can be shared by models, and the second of two calls would
 # otherwise remember the name of the first as what to put back.
@@ -41,20 +44,40 @@ _HARMLESS = frozenset({
 })  # fmt: skip
 
 
-class Attend:
-    """The attention function: the model's own result, with the probabilities reduced beside.
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a module gives to its attention function, besides the states.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    mask : torch.Tensor or None
+        Boolean (True is seen) or additive, broadcastable to (batch, heads, queries, keys).
+    bias : torch.Tensor or None
+        Added to the scores.
+    scale : float
+    causal : bool
+        Whether a query sees earlier keys only, where there is no mask.
+    """
+
+    module: nn.Module
+    mask: torch.Tensor | None
+    bias: torch.Tensor | None
+    scale: float
+    causal: bool
+
+
+class AttentionFunction:
+    """A function for transformers' attention interface; a subclass says what it does.
 
     Parameters
     ----------
     layers : sequence of Layer
         The layers that are looked at; all other modules just get their attention.
-    reducer : Reducer
     """
 
-    def __init__(self, layers: Sequence[Layer], reducer: Reducer) -> None:
-        self._names = {id(layer.module): layer.name for layer in layers}
-        self._reducer = reducer
-        self._groups: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.names = {id(layer.module): layer.name for layer in layers}
 
     def __call__(
         self,
@@ -69,62 +92,83 @@ class Attend:
         position_bias: torch.Tensor | None = None,
         **extra: Any,
     ) -> tuple[torch.Tensor, None]:
-        """Compute attention as transformers' ``sdpa_attention_forward`` does, and reduce it."""
-        self._check(module, attention_mask, key.shape[2], extra)
-        name = self._names.get(id(module))
-        shape = (query.shape[0], query.shape[1], query.shape[2], key.shape[2])
-        place = None if name is None else self._reducer.begin(name, shape, query)
+        """Compute attention as transformers' ``sdpa_attention_forward`` does, and look at it."""
+        _check(module, attention_mask, key.shape[2], extra)
         causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
         causal = bool(causal) and query.shape[2] > 1 and attention_mask is None
         if causal and query.shape[2] != key.shape[2]:
             msg = f"{type(module).__name__} was given a cache; call without past_key_values"
             raise RefusedError(msg)
-        if place is not None:
-            scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-            added = kernels.additive(
-                attention_mask, position_bias, causal, query.shape[2], key.shape[2], query
-            )
-            seen = kernels.visible(
-                attention_mask, causal, query.shape[2], key.shape[2], query.device
-            )
-            if self._reducer.reduce == "received" and kernels.can_sum(query, key, value):
-                output = self._sums(place, query, key, value, added, scale, seen)
-                self._reducer.end(place, attention_mask, seen)
-                return output, None
-            repeated = kernels.repeat_heads(key, query.shape[1])
-            heads = self._reducer.heads
-            for block in kernels.blocks(query, repeated, added, scale, heads):
-                self._reducer.take(
-                    place, block.example, block.heads, block.queries, block.probabilities
-                )
-            self._reducer.end(place, attention_mask, seen)
-        output, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling,
-            is_causal=causal, position_bias=position_bias,
-        )  # fmt: skip
-        return output, None
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        given = Given(module, attention_mask, position_bias, scale, causal)
 
-    def _check(
-        self, module: nn.Module, mask: torch.Tensor | None, keys: int, extra: Mapping[str, Any]
-    ) -> None:
-        """Refuse what would change the result in a way that is not computed here."""
-        for word, value in extra.items():
-            if value is None or word in _HARMLESS:
-                continue
-            # The window of a sliding layer is in its mask, where it matters at all.
-            if word == "sliding_window" and (mask is not None or keys <= int(value)):
-                continue
-            msg = (
-                f"{type(module).__name__} passes {word!r} to its attention, which streaming "
-                "attention does not compute; use a gradient or masking method instead"
+        def plain() -> torch.Tensor:
+            output: torch.Tensor
+            output, _ = sdpa_attention_forward(
+                module, query, key, value, attention_mask, dropout=dropout, scaling=scaling,
+                is_causal=causal, position_bias=position_bias,
+            )  # fmt: skip
+            return output
+
+        name = self.names.get(id(module))
+        if name is None:
+            return plain(), None
+        return self.attend(name, given, (query, key, value), plain), None
+
+    def attend(
+        self, name: str, given: Given, states: States, plain: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
+        """Return the output of one layer, shape (batch, queries, heads, d).
+
+        Parameters
+        ----------
+        name : str
+        given : Given
+        states : tuple of torch.Tensor
+            Query, key and value, shape (batch, heads, queries or keys, d).
+        plain : callable
+            Computes the output.
+        """
+        raise NotImplementedError
+
+
+class Attend(AttentionFunction):
+    """The model's own attention, with the probabilities reduced beside.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    reducer : Reducer
+    """
+
+    def __init__(self, layers: Sequence[Layer], reducer: Reducer) -> None:
+        super().__init__(layers)
+        self._reducer = reducer
+        self._groups: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]] = []
+
+    def attend(
+        self, name: str, given: Given, states: States, plain: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
+        """Reduce, and return the output."""
+        query, key, value = states
+        mask, queries, keys = given.mask, query.shape[2], key.shape[2]
+        shape = (query.shape[0], query.shape[1], queries, keys)
+        place = self._reducer.begin(name, shape, query)
+        if place is None:
+            return plain()
+        added = kernels.additive(mask, given.bias, given.causal, queries, keys, query)
+        seen = kernels.visible(mask, given.causal, queries, keys, query.device)
+        if self._reducer.reduce == "received" and kernels.can_sum(query, key, value):
+            output = self._sums(place, query, key, value, added, given.scale, seen)
+            self._reducer.end(place, mask, seen)
+            return output
+        repeated = kernels.repeat_heads(key, query.shape[1])
+        for block in kernels.blocks(query, repeated, added, given.scale, self._reducer.heads):
+            self._reducer.take(
+                place, block.example, block.heads, block.queries, block.probabilities
             )
-            raise RefusedError(msg)
-        if mask is not None and (mask.ndim != 4 or mask.shape[-1] != keys):
-            msg = (
-                f"{type(module).__name__} was given an attention mask of shape "
-                f"{tuple(mask.shape)}; give one of shape (batch, tokens)"
-            )
-            raise RefusedError(msg)
+        self._reducer.end(place, mask, seen)
+        return plain()
 
     def _sums(
         self,
@@ -181,6 +225,29 @@ class Attend:
         return self._groups
 
 
+def _check(
+    module: nn.Module, mask: torch.Tensor | None, keys: int, extra: Mapping[str, Any]
+) -> None:
+    """Refuse what would change the result in a way that is not computed here."""
+    for word, value in extra.items():
+        if value is None or word in _HARMLESS:
+            continue
+        # The window of a sliding layer is in its mask, where it matters at all.
+        if word == "sliding_window" and (mask is not None or keys <= int(value)):
+            continue
+        msg = (
+            f"{type(module).__name__} passes {word!r} to its attention, which streaming "
+            "attention does not compute; use a gradient or masking method instead"
+        )
+        raise RefusedError(msg)
+    if mask is not None and (mask.ndim != 4 or mask.shape[-1] != keys):
+        msg = (
+            f"{type(module).__name__} was given an attention mask of shape "
+            f"{tuple(mask.shape)}; give one of shape (batch, tokens)"
+        )
+        raise RefusedError(msg)
+
+
 _ABSENT = object()
 
 
@@ -218,7 +285,9 @@ def as_asked(
 
 
 @contextmanager
-def installed(module: nn.Module, layers: Sequence[Layer], attend: Attend) -> Iterator[None]:
+def installed(
+    module: nn.Module, layers: Sequence[Layer], attend: AttentionFunction
+) -> Iterator[None]:
     """Let the attention layers of a module call `attend` for the time of the context.
 
     Parameters
@@ -227,7 +296,7 @@ def installed(module: nn.Module, layers: Sequence[Layer], attend: Attend) -> Ite
     layers : sequence of Layer
         All layers of route "interface", of every kind: a model must not run one side with
         masks of another implementation.
-    attend : Attend
+    attend : AttentionFunction
     """
     only = {id(layer.owner.config) for layer in layers if layer.owner is not None}
     with _SWITCH:

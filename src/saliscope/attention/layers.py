@@ -19,7 +19,9 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterf
 
 from saliscope.core.errors import OptionError, RefusedError
 
-__all__ = ["KINDS", "Kind", "Layer", "find_layers", "select_layers", "stack_of"]
+__all__ = [
+    "KINDS", "Kind", "Layer", "find_layers", "one_stack", "planned", "select_layers", "stack_of",
+]  # fmt: skip
 
 Kind = Literal["encoder", "decoder", "cross"]
 Route = Literal["interface", "hooks"]
@@ -219,3 +221,33 @@ def select_layers(module: nn.Module, kind: str) -> list[Layer]:
         msg = f"{type(module).__name__} mixes two kinds of attention modules; pass one part of it"
         raise RefusedError(msg)
     return chosen
+
+
+def one_stack(module: nn.Module) -> list[Layer]:
+    """Return the attention layers of a model that has self-attention of one kind, and no other.
+
+    Raises
+    ------
+    RefusedError
+        If there is attention of several kinds (encoder and decoder), or none that can be read.
+
+    Examples
+    --------
+    >>> [layer.name for layer in one_stack(nn.TransformerEncoderLayer(8, 2))]
+    ['self_attn']
+    """
+    kinds = sorted({layer.kind for layer in find_layers(module)}, key=KINDS.index)
+    if len(kinds) > 1 or kinds == ["cross"]:
+        msg = (
+            f"{type(module).__name__} has {' and '.join(kinds)} attention, and no map of one "
+            "stack is a map of the model; use saliscope.attention with kind="
+        )
+        raise RefusedError(msg)
+    return select_layers(module, kinds[0])
+
+
+def planned(module: nn.Module, layers: list[Layer]) -> int:
+    """Return how many layers will run: a module with shared weights can stand for several."""
+    said = getattr(getattr(module, "config", None), "num_hidden_layers", None)
+    shared = isinstance(said, int) and len(layers) == 1
+    return said if isinstance(said, int) and shared else len(layers)

@@ -136,6 +136,12 @@ class Perturbation:
             weights[self.removed[index]] = 0.0
         return weights
 
+    def matrix(self, rows: npt.NDArray[np.int64]) -> FloatArray:
+        """Return the weights of some rows, shape (rows, groups)."""
+        if isinstance(self.weights, np.ndarray):
+            return np.asarray(self.weights[rows])
+        return np.stack([self.row(int(row)) for row in rows])
+
     @cached_property
     def is_identity(self) -> bool:
         """Whether every row is the input itself."""

@@ -294,10 +294,12 @@ class TokenModel(TorchModel):
         sample, moved = piece.sample, piece.perturbation
         labels = moved.grouping.labels
         if labels is None:
-            weights = [1.0 - self._covered(sample, moved, int(row)) for row in piece.rows]
+            covered = [self._covered(sample, moved, int(row)) for row in piece.rows]
+            weights = 1.0 - np.stack(covered)
         else:
-            weights = [np.append(moved.row(int(row)), 1.0)[labels] for row in piece.rows]
-        alpha = torch.from_numpy(np.stack(weights)).to(here)[..., None]
+            weights = np.pad(moved.matrix(piece.rows), ((0, 0), (0, 1)), constant_values=1.0)
+            weights = weights[:, labels]
+        alpha = torch.from_numpy(weights).to(here)[..., None]
         shape = (len(piece.rows), *here.shape)
         return torch.lerp(self._fills(piece).expand(shape), here.expand(shape), alpha.expand(shape))
 

@@ -33,6 +33,9 @@ Tensor = torch.Tensor
 
 def wide(tensor: Tensor) -> Tensor:
     """Return a tensor in the type that differences are taken in: at least float32."""
+    if tensor.is_complex():
+        msg = "a product or function of complex numbers that move"
+        raise RefusedError(msg)
     return tensor.to(accumulating(tensor.dtype))
 
 

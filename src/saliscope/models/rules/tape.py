@@ -130,7 +130,7 @@ class Tape(TorchDispatchMode):
     ) -> Any:
         """Note the operation and run it as it is."""
         kwargs = kwargs or {}
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and func is not torch.ops.aten.detach.default:
             tensors = list(_tensors([*args, *kwargs.values()]))
             if any(tensor.requires_grad for tensor in tensors):
                 self._note(func, args, kwargs, tensors)
@@ -283,10 +283,18 @@ def _hook(name: str, back: Back) -> Callable[[Grads, Grads], Grads]:
             if old is not None and other is None:
                 msg = f"an input of {name} moves that its rule does not know"
                 raise RefusedError(msg)
-            new.append(None if old is None or other is None else other.to(old.dtype))
+            new.append(None if old is None or other is None else _as(other, old.dtype))
         return tuple(new)
 
     return replaced
+
+
+def _as(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return a gradient in the type of the graph, at its ends where it would be infinite."""
+    if torch.finfo(dtype).max < torch.finfo(tensor.dtype).max:
+        most = torch.finfo(dtype).max
+        tensor = tensor.clamp(-most, most)
+    return tensor.to(dtype)
 
 
 def _within(place: tuple[Any, ...], back: Back) -> Back:

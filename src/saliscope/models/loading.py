@@ -14,12 +14,12 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from saliscope.core.errors import ModelError, SaliscopeError, nearest
+from saliscope.core.errors import ModelError, OptionError, SaliscopeError, nearest
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Model
 from saliscope.models.function import FunctionModel
@@ -29,13 +29,52 @@ from saliscope.models.text import TextModel
 from saliscope.models.torch_model import TorchModel, as_device, as_dtype
 from saliscope.models.zoo import zoo_folder
 
-__all__ = ["load"]
+__all__ = ["Origin", "load", "origin_of"]
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"}
 # By the module's id, which is its own as long as the adapter (and so the module) lives.
 _SHARED: weakref.WeakValueDictionary[int, TorchModel] = weakref.WeakValueDictionary()
+_ORIGINS: weakref.WeakKeyDictionary[Model, Origin] = weakref.WeakKeyDictionary()
+
+
+class Origin(NamedTuple):
+    """What a model was loaded from: enough to load it again, in another process."""
+
+    source: str
+    device: str | None
+    dtype: str | torch.dtype | None
+    name: str
+
+    def load(self) -> Model:
+        """Load the model again."""
+        source, device, dtype, name = self
+        return load(source, device=device, dtype=dtype, name=name)
+
+
+def origin_of(model: Model) -> Origin:
+    """Return what a model was loaded from.
+
+    Raises
+    ------
+    OptionError
+        It was made in this process, so that no other one could load it.
+
+    Examples
+    --------
+    >>> origin_of(load("zoo:sentiment")).source
+    'zoo:sentiment'
+    """
+    found = _ORIGINS.get(model)
+    if found is None:
+        msg = (
+            f"workers load the model themselves, and {model.name} is an object of this process; "
+            "give a name, a folder (written by save_pretrained()) or 'package.module:factory', or "
+            "leave out workers= and engine="
+        )
+        raise OptionError(msg)
+    return found
 
 
 def load(
@@ -68,7 +107,11 @@ def load(
     if isinstance(source, TorchModel):
         return source
     if isinstance(source, (str, Path)):
-        return _from_text(str(source), tokenizer, device, dtype, name)
+        model = _from_text(str(source), tokenizer, device, dtype, name)
+        if tokenizer is None:
+            place = str(Path(source).resolve()) if Path(source).is_dir() else str(source)
+            _ORIGINS[model] = Origin(place, device, dtype, model.name)
+        return model
     if isinstance(source, nn.Module):
         return _from_module(source, tokenizer, name)
     if callable(source):

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["lock", "quiet"]
+__all__ = ["lock", "quiet", "threads"]
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 _GUARD = threading.Lock()
@@ -105,16 +105,42 @@ def quiet(module: nn.Module, seed: int = 0) -> Iterator[None]:
         training = [(part, part.training) for part in module.modules()]
         frozen = [p for p in module.parameters() if p.requires_grad]
         try:
-            for part, _ in training:
-                part.training = False
+            for part, flag in training:
+                if flag:  # setting an attribute of a module costs much more than reading it
+                    part.training = False
             for parameter in frozen:
                 parameter.requires_grad_(False)
             with torch.inference_mode(False):
                 yield
         finally:
             for part, flag in training:
-                part.training = flag
+                if part.training != flag:
+                    part.training = flag
             for parameter in frozen:
                 parameter.requires_grad_(True)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for the time of the context: bits may depend on them.
+
+    Examples
+    --------
+    >>> before = torch.get_num_threads()
+    >>> with threads(1):
+    ...     torch.get_num_threads()
+    1
+    >>> torch.get_num_threads() == before
+    True
+    """
+    before = torch.get_num_threads()
+    if count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -48,8 +48,8 @@ class _Run:
         self.model, self.budget, self.progress = model, budget, progress
         self.known = remembered(model.identity)
         self.sized: type[Sizer] = Sizer
-        if steady:  # nothing that was timed, and nothing from before, decides how batches are cut
-            self.known = Remembered(dependence=self.known.dependence)
+        if steady:  # nothing that was timed, and nothing from before, decides what comes out
+            self.known = Remembered()
             self.sized = SteadySizer
         self.memo: OrderedDict[Hashable, tuple[FloatArray, FloatArray]] = OrderedDict()
         self.finished: dict[int, Outcome] = {}

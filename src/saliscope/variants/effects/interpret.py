@@ -247,13 +247,7 @@ class _Maker:
             sentence += f"; with {partner}"
         elif len(backgrounds) > 1 and not reading.dependent and q is not None:
             sentence += "; groups differ only in how often each background occurs"
-        far = scorer.reach(base.protein)
-        if far is not None:
-            partners = (p for p in self.backdrop.partners(change)
-                        if abs(p.position - change.position) > far)  # fmt: skip
-            unseen = [p.protein for p in partners]
-            if unseen:
-                sentence += f"; too far away to be seen together with it: {', '.join(unseen)}"
+        sentence = self.backdrop.in_sight(change, sentence, scorer.reach(base.protein))
         made = replace(
             plain, status="assessed", last_out=last_out, first_in=first_in,
             span=self._span(change), windows=scorer.disagreement(copy.protein, without.protein),

@@ -194,6 +194,28 @@ class Backdrop:
                     seen.add(other.edits)
                     yield other
 
+    def in_sight(self, change: Change, reading: str, far: int | None) -> str:
+        """Return a reading of backgrounds with what the model does not see beside a change.
+
+        Parameters
+        ----------
+        change : Change
+        reading : str
+        far : int, optional
+            How far apart changes may be to be seen together; None: however far.
+        """
+        partners = {p.protein: p.position for p in self.partners(change)}
+        unseen = [
+            n for n, at in partners.items() if far is not None and abs(at - change.position) > far
+        ]
+        if not unseen:
+            return reading
+        few = f"{len(unseen)} of {len(partners)} variants that tell the backgrounds apart"
+        named = ", ".join(unseen) if len(unseen) <= 3 else few
+        if len(unseen) == len(partners):
+            return f"background dependence cannot be assessed: not seen together with it: {named}"
+        return f"{reading}; not seen together with it: {named}"
+
     def source(self, change: Change) -> str:
         """Return where the backgrounds of a change are from."""
         if self.panel is None:

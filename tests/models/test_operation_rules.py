@@ -17,7 +17,7 @@ from helpers import state, toys
 from saliscope import RefusedError, explain
 from saliscope.models.rules import find_rule
 from saliscope.models.rules.deeplift import LINEAR, OPERATIONS
-from saliscope.models.rules.tape import Tape, operation
+from saliscope.models.rules.tape import Tape
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 
@@ -428,7 +428,6 @@ def test_the_tape_notes_what_moves_and_keeps_what_is_wanted() -> None:
 
 def test_names_of_operations_exist() -> None:
     for name in OPERATIONS:
-        packet = getattr(torch.ops.aten, name)
-        assert operation(getattr(packet, packet.overloads()[0])) == name
+        assert getattr(torch.ops.aten, name).overloads()
         assert name.replace("_", "") not in LINEAR
     assert find_rule("deeplift").run

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "Rule", "find_rule"]
 
-RULES = {"deeplift": "saliscope.models.rules.deeplift:DeepLift"}
+RULES = {
+    "deeplift": "saliscope.models.rules.deeplift:DeepLift",
+    "attention": "saliscope.attention.rules:Received",
+    "attention_flow": "saliscope.attention.rules:Flow",
+    "relevance": "saliscope.attention.rules:Relevance",
+    "rollout": "saliscope.attention.rules:Rollout",
+}
 """Where each rule lives; imported on first use."""
 
 

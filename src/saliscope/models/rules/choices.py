@@ -143,7 +143,7 @@ def extreme(step: Step, twin: Step) -> Back:
     """Return the rule of the largest or smallest along axes: max, min, amax, amin."""
     largest = step.name in {"max", "amax"}
     one, two = (wide(s["self"]) for s in (step, twin))
-    axes = step.bound.get("dim", [])
+    axes = step.get("dim", [])
     axes = [a % one.ndim for a in (axes if isinstance(axes, (list, tuple)) else [axes])]
     axes = axes or list(range(one.ndim))
     order = [a for a in range(one.ndim) if a not in axes] + axes

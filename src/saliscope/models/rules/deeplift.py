@@ -172,7 +172,7 @@ def _compare(above: Sequence[Step], below: Sequence[Step]) -> None:
         if step.func is not twin.func or step.movers != twin.movers:
             msg = f"it does {step.name} on the input where it does {twin.name} on the baseline"
             raise RefusedError(msg)
-        for name, value in step.bound.items():
+        for name, value in step.values.items():
             if name in step.movers or same(value, twin[name]):
                 continue
             if step.name not in _LOOKED_AT or not isinstance(value, torch.Tensor):

@@ -170,7 +170,7 @@ def batch_norm(step: Step, twin: Step) -> Back | None:
         raise RefusedError(msg)
     one, two = (wide(s["input"]).reshape(1, whole[1], -1) for s in (step, twin))
     scales = (1, -1, *(1 for _ in whole[2:]))
-    eps = step["eps"] if "eps" in step.bound else step["epsilon"]
+    eps = step.get("eps", step.get("epsilon"))
     back = _standardized(one, two, [-1], eps)
     return _scaled(step["weight"], back, one.shape, scales)
 
@@ -225,7 +225,7 @@ def attention(step: Step, twin: Step) -> Back:
     """
     names = ("query", "key", "value")
     (q, k, v), (qq, kk, vv) = ([wide(s[n]) for n in names] for s in (step, twin))
-    given_scale = step.bound.get("scale")
+    given_scale = step.get("scale")
     scale = 1 / math.sqrt(q.shape[-1]) if given_scale is None else given_scale
     shapes = [t.shape for t in (q, k, v)]
     share = q.shape[-3] // k.shape[-3]
@@ -256,10 +256,10 @@ def _mask(step: Step, query: Tensor, key: Tensor) -> Tensor:
     """Return what is added to the scores."""
     rows, columns = query.shape[-2], key.shape[-2]
     mask = query.new_zeros(rows, columns)
-    if step.bound.get("is_causal"):
+    if step.get("is_causal"):
         later = torch.ones_like(mask, dtype=torch.bool).triu(1)
         mask = mask.masked_fill(later, -torch.inf)
-    added = next((step[n] for n in ("attn_mask", "attn_bias") if step.bound.get(n) is not None), 0)
+    added = next((step[n] for n in ("attn_mask", "attn_bias") if step.get(n) is not None), 0)
     if isinstance(added, Tensor) and added.dtype == torch.bool:
         added = torch.zeros_like(added, dtype=mask.dtype).masked_fill(~added, -torch.inf)
     return mask + added

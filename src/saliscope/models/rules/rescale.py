@@ -69,20 +69,26 @@ def reach(tensor: Tensor) -> float:
 
 
 def chords(
-    function: Callable[[Tensor], Tensor], one: Tensor, two: Tensor, near: Tensor | float
-) -> Tensor:
-    """Return the slope of the chord between two points; where they are `near`, that half way."""
+    function: Callable[[Tensor], Tensor], one: Tensor, two: Tensor, near: Tensor | float, *,
+    alone: bool = True,
+) -> Tensor:  # fmt: skip
+    """Return the slope of the chord between two points; where they are `near`, that half way.
+
+    A function of nothing else (`alone`) can be asked for some of the points.
+    """
     high, low = function(one), function(two)
     one, two = one.expand_as(high), two.expand_as(high)
     apart = one - two
-    chord = (high - low) / apart
+    slope = (high - low) / apart
     close = ~(apart.abs() > near)  # also where both are infinite
     if not bool(close.any()):
-        return chord
+        return slope
     with torch.enable_grad():
-        middle = one.lerp(two, 0.5).detach().requires_grad_()
-        (slope,) = torch.autograd.grad(function(middle).sum(), middle)
-    return torch.where(close, slope.nan_to_num(0.0, 0.0, 0.0), chord)
+        half = one[close].lerp(two[close], 0.5) if alone else one.lerp(two, 0.5)
+        half.requires_grad_()
+        (half_way,) = torch.autograd.grad(function(half).sum(), half)
+    half_way = half_way.nan_to_num(0.0, 0.0, 0.0)
+    return slope.masked_scatter(close, half_way if alone else half_way[close])
 
 
 def elementwise(
@@ -104,7 +110,8 @@ def elementwise(
     """
 
     def rule(step: Step, twin: Step) -> Back:
-        one, two = (wide(first_tensor(s)) for s in (step, twin))
+        one, two = (wide(next(iter(s.tensors.values()))) for s in (step, twin))
+        alone = len(step.tensors) == 1
 
         def function(x: Tensor) -> Tensor:
             out: Tensor | tuple[Tensor, ...] = step.call(x)
@@ -118,7 +125,7 @@ def elementwise(
             for kink in kinks:
                 same = (one > kink) == (two > kink)
                 near = torch.where(same, near, 0.0)
-        slope = chords(function, one, two, near)
+        slope = chords(function, one, two, near, alone=alone)
 
         def back(incoming: Grads) -> Grads:
             return ((given(incoming[0]) * slope).sum_to_size(one.shape),)
@@ -126,15 +133,6 @@ def elementwise(
         return back
 
     return rule
-
-
-def first_tensor(step: Step) -> Tensor:
-    """Return the tensor that a function of one number is taken of."""
-    for value in [*step.args, *step.kwargs.values()]:
-        if isinstance(value, Tensor):
-            return value
-    msg = f"{step.name} has no tensor"
-    raise RefusedError(msg)
 
 
 # -- products ------------------------------------------------------------------------------------
@@ -158,7 +156,7 @@ def product(step: Step, twin: Step) -> Back:
 def division(step: Step, twin: Step) -> Back | None:
     """Return the rule of a / b as a times 1 / b, whose chord is -1 / (b b')."""
     (a, b), (c, d) = ((s["self"], s["other"]) for s in (step, twin))
-    if step.bound.get("rounding_mode") is not None:
+    if step.get("rounding_mode") is not None:
         msg = "division with rounding"
         raise RefusedError(msg)
     if "other" not in step.movers:
@@ -185,7 +183,7 @@ def matrices(left: str, right: str) -> Operation:
         if not {left, right} <= step.movers:
             return None  # linear
         first, second = middle(step[left], twin[left]), middle(step[right], twin[right])
-        factor = step.bound.get("alpha", 1)
+        factor = step.get("alpha", 1)
         added = step["self"] if left != "self" else None
 
         def back(incoming: Grads) -> Grads:

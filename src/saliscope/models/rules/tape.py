@@ -14,8 +14,7 @@ import itertools
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -35,75 +34,83 @@ _COPY_SLICES = "torch::autograd::CopySlices"
 _LEAF = "torch::autograd::AccumulateGrad"
 
 
+class _Facts:
+    """What a kind of operation is called, and what it changes; looked up once."""
+
+    def __init__(self, func: Any) -> None:
+        schema = func._schema  # noqa: SLF001 - the only way to an operation's arguments
+        name = schema.name.removeprefix("aten::")
+        self.mutable: bool = schema.is_mutable
+        self.name: str = name.removesuffix("_") if self.mutable else name
+        squashed = self.name.replace("_", "").lower()
+        self.kind: str = _NAMED.get(squashed, squashed)
+        self.defaults: dict[str, Any] = {a.name: a.default_value for a in schema.arguments}
+        self.names = tuple(self.defaults)
+        self.written = [
+            a.name for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write
+        ]
+
+
+_facts = functools.cache(_Facts)
+
+
 class Step:
     """One operation of a forward pass that something moving went through.
+
+    ``step["dim"]`` is an argument by its name; tensors come without their graph, and moving ones
+    that no rule wants are None.
 
     Parameters
     ----------
     func : torch._ops.OpOverload
+    values : dict
+        Arguments as they were given, by name.
+    movers : set of str
+        Those that are tensors which move with the input.
+
+    Attributes
+    ----------
+    name : str
+        The operation, without namespace and without the mark of working in place.
+    kind : str
+        The name of its node, as `kind` gives it.
     sequence : int
         Number of the last node that autograd had made when it ran: its own, or one it needed.
-    args : list
-    kwargs : dict
-        As it was called; tensors without their graph. Moving tensors that no rule wants are None.
-    movers : frozenset of str
-        Its arguments that are tensors which move with the input.
+    place : tuple or None
+        Where a view that is changed in place lies within its base.
     """
 
-    def __init__(self, func: Any, sequence: int) -> None:
-        self.func, self.sequence = func, sequence
-        self.args: list[Any] = []
-        self.kwargs: dict[str, Any] = {}
-        self.movers: frozenset[str] = frozenset()
-        self.place: tuple[Any, ...] | None = None  # of a view within its base, changed in place
+    __slots__ = ("func", "kind", "movers", "name", "place", "sequence", "values")
 
-    @property
-    def name(self) -> str:
-        """The operation, without namespace and without the mark of working in place."""
-        return operation(self.func)
-
-    @property
-    def kind(self) -> str:
-        """The name of its node, as `kind` of the node gives it."""
-        squashed = self.name.replace("_", "").lower()
-        return _NAMED.get(squashed, squashed)
-
-    @cached_property
-    def bound(self) -> dict[str, Any]:
-        """Arguments by name, with defaults."""
-        arguments = self.func._schema.arguments  # noqa: SLF001 - the only way to their names
-        defaults = {a.name: a.default_value for a in arguments}
-        return defaults | dict(zip(defaults, self.args, strict=False)) | self.kwargs
+    def __init__(self, func: Any, values: dict[str, Any], movers: set[str]) -> None:
+        facts = _facts(func)
+        self.func, self.values, self.movers = func, values, movers
+        self.name, self.kind = facts.name, facts.kind
+        self.sequence: int = torch._C._autograd._get_sequence_nr() - 1  # noqa: SLF001 - as tracers
+        self.place: tuple[Any, ...] | None = None
 
     def __getitem__(self, name: str) -> Any:
-        return self.bound[name]
+        return self.values[name] if name in self.values else _facts(self.func).defaults[name]
 
-    def call(self, *replaced: torch.Tensor) -> Any:
-        """Run it again out of place, its first tensors replaced and all others as wide as they."""
-        func, own = self.func, list(replaced)
-        if func._schema.is_mutable:  # noqa: SLF001
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an argument, or something else where the operation has none of that name."""
+        return self[name] if name in _facts(self.func).defaults else default
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Arguments that are tensors."""
+        return {n: v for n, v in self.values.items() if isinstance(v, torch.Tensor)}
+
+    def call(self, first: torch.Tensor) -> Any:
+        """Run it again out of place with another first tensor, and all others as wide."""
+        func = self.func
+        if _facts(func).mutable:
             func = getattr(getattr(torch.ops.aten, self.name), func._overloadname)  # noqa: SLF001
-
-        def take(value: Any) -> Any:
-            if not isinstance(value, torch.Tensor):
-                return value
-            if own:
-                return own.pop(0)
-            return value.to(replaced[0]) if value.is_floating_point() else value
-
-        return func(*map(take, self.args), **{k: take(v) for k, v in self.kwargs.items()})
-
-
-def operation(func: Any) -> str:
-    """Return the plain name of an operation: "relu" for ``aten::relu_.default``.
-
-    Examples
-    --------
-    >>> operation(torch.ops.aten.relu_.default), operation(torch.ops.aten._softmax.default)
-    ('relu', '_softmax')
-    """
-    name: str = func._schema.name.removeprefix("aten::")  # noqa: SLF001
-    return name.removesuffix("_") if func._schema.is_mutable else name  # noqa: SLF001
+        wide = {
+            n: v.to(first) if v.is_floating_point() else v
+            for n, v in self.tensors.items()
+        }  # fmt: skip
+        return func(**self.values | wide | {next(iter(wide)): first})
 
 
 class Tape(TorchDispatchMode):
@@ -130,31 +137,26 @@ class Tape(TorchDispatchMode):
     ) -> Any:
         """Note the operation and run it as it is."""
         kwargs = kwargs or {}
+        facts = _facts(func)
         if torch.is_grad_enabled() and func is not torch.ops.aten.detach.default:
             tensors = list(_tensors([*args, *kwargs.values()]))
             if any(tensor.requires_grad for tensor in tensors):
-                self._note(func, args, kwargs, tensors)
-        if func._schema.is_mutable:  # noqa: SLF001 - the only way to know
-            self._spare(func, args, kwargs)
+                self._note(func, dict(zip(facts.names, args, strict=False)) | kwargs, tensors)
+        if facts.mutable:
+            given = dict(zip(facts.names, args, strict=False)) | kwargs
+            self._spare(_tensors([given.get(name) for name in facts.written]))
         return func(*args, **kwargs)
 
-    def _note(
-        self, func: Any, args: Sequence[Any], kwargs: dict[str, Any],
-        tensors: Sequence[torch.Tensor],
-    ) -> None:  # fmt: skip
-        step = Step(func, torch._C._autograd._get_sequence_nr() - 1)  # noqa: SLF001 - as tracers do
+    def _note(self, func: Any, given: dict[str, Any], tensors: Sequence[torch.Tensor]) -> None:
+        movers = {n for n, v in given.items() if isinstance(v, torch.Tensor) and v.requires_grad}
+        step = Step(func, given, movers)
         keep = self.keeps(step.name, tensors)
-        names = dict(zip(_arguments(func), args, strict=False)) | kwargs
-        step.movers = frozenset(
-            n for n, v in names.items() if isinstance(v, torch.Tensor) and v.requires_grad
-        )
-        step.args = [self._kept(value, keep=keep) for value in args]
-        step.kwargs = {name: self._kept(value, keep=keep) for name, value in kwargs.items()}
-        self._hold(step.args, range(len(args)))
-        self._hold(step.kwargs, kwargs)
+        for name, value in given.items():
+            if isinstance(value, (torch.Tensor, list, tuple)):
+                self._put(given, name, value, keep=keep)
         changed = tensors[0]
-        if func._schema.is_mutable and changed._is_view():  # noqa: SLF001
-            base = changed._base  # noqa: SLF001 - autograd's own account of views
+        if _facts(func).mutable and changed._is_view():  # noqa: SLF001 - autograd's own account
+            base = changed._base  # noqa: SLF001
             assert base is not None
             step.place = (
                 base.shape, base.stride(), changed.shape, changed.stride(),
@@ -162,36 +164,25 @@ class Tape(TorchDispatchMode):
             )  # fmt: skip
         self.steps.append(step)
 
-    def _kept(self, value: Any, *, keep: bool) -> Any:
+    def _put(self, container: Any, key: Any, value: Any, *, keep: bool) -> None:
+        """Keep an argument in a container, or None in place of one that is not wanted."""
         if isinstance(value, torch.Tensor):
-            return None if value.requires_grad and not keep else value.detach()
-        if isinstance(value, (list, tuple)):
-            parts = [self._kept(part, keep=keep) for part in value]
-            self._hold(parts, range(len(parts)))
-            return parts
-        return value
+            if value.requires_grad and not keep:
+                container[key] = None
+                return
+            container[key] = value.detach()
+            place = value.untyped_storage().data_ptr()
+            self.held.setdefault(place, []).append((container, key))
+        elif isinstance(value, (list, tuple)):
+            container[key] = list(value)
+            for number, part in enumerate(value):
+                self._put(container[key], number, part, keep=keep)
 
-    def _hold(self, container: Any, keys: Any) -> None:
-        for key in keys:
-            value = container[key]
-            if isinstance(value, torch.Tensor):
-                place = value.untyped_storage().data_ptr()
-                self.held.setdefault(place, []).append((container, key))
-
-    def _spare(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-        """Copy what is held of storages that an operation is about to change."""
-        given = dict(zip(_arguments(func), args, strict=False)) | kwargs
-        for argument in func._schema.arguments:  # noqa: SLF001
-            if argument.alias_info is None or not argument.alias_info.is_write:
-                continue
-            for tensor in _tensors([given.get(argument.name)]):
-                for container, key in self.held.pop(tensor.untyped_storage().data_ptr(), ()):
-                    container[key] = container[key].clone()
-
-
-@functools.cache
-def _arguments(func: Any) -> tuple[str, ...]:
-    return tuple(a.name for a in func._schema.arguments)  # noqa: SLF001
+    def _spare(self, changing: Iterable[torch.Tensor]) -> None:
+        """Copy what is held of tensors that are about to be changed."""
+        for tensor in changing:
+            for container, key in self.held.pop(tensor.untyped_storage().data_ptr(), ()):
+                container[key] = container[key].clone()
 
 
 def _tensors(values: Sequence[Any]) -> Iterator[torch.Tensor]:
@@ -205,9 +196,16 @@ def _tensors(values: Sequence[Any]) -> Iterator[torch.Tensor]:
 # -- the graph -----------------------------------------------------------------------------------
 
 
-def kind(node: Any) -> str:
-    """Return what a node stands for: "addmm" for ``AddmmBackward0``."""
-    name = node.name().removeprefix("torch::autograd::")
+@functools.cache
+def kind(name: str) -> str:
+    """Return what a node of that name stands for.
+
+    Examples
+    --------
+    >>> kind("AddmmBackward0"), kind("torch::autograd::CopySlices")
+    ('addmm', 'copyslices')
+    """
+    name = name.removeprefix("torch::autograd::")
     return re.sub(r"Backward\d*$", "", name).lower()
 
 
@@ -249,11 +247,12 @@ def respond(
         return tape.steps[number].sequence
 
     for node in _nodes(outputs):
-        if node.name() == _LEAF:
+        name = node.name()
+        if name == _LEAF:
             continue
         own = node._sequence_nr()  # noqa: SLF001 - as tracers do
         edges = tuple(before is not None for before, _ in node.next_functions)
-        if node.name() == _COPY_SLICES:
+        if name == _COPY_SLICES:
             # Part of a tensor was changed in place: by the last operation before this node.
             at = bisect_left(every, own, key=sequence) - 1
             place = tape.steps[at].place if at >= 0 else None
@@ -265,11 +264,11 @@ def respond(
                 back = _within(place, back)
         else:
             # Operations run right after their node is made, so it is the first of its kind since.
-            same = places[kind(node)]
+            same = places[kind(name)]
             at = bisect_left(same, own, key=sequence)
-            back = rule(kind(node), edges, same[at] if at < len(same) else None)
+            back = rule(kind(name), edges, same[at] if at < len(same) else None)
         if back is not None:
-            node.register_hook(_hook(kind(node), back))
+            node.register_hook(_hook(kind(name), back))
 
 
 def _hook(name: str, back: Back) -> Callable[[Grads, Grads], Grads]:

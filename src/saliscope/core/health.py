@@ -60,7 +60,8 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "error",
         "The attributions miss the score difference that they should sum to by {gap:.2%} "
         "(tolerance {tolerance:.2%}).",
-        "Leave steps or samples unset, so that as many are taken as are needed, or give more.",
+        "Leave steps or samples unset, so that as many are taken as are needed, or give more. In "
+        "half precision, load the model with dtype='float32'.",
     ),
     "training_mode": (
         "warning",

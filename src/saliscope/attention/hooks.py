@@ -20,7 +20,7 @@ from saliscope.attention.layers import Layer
 from saliscope.attention.reducer import Reducer
 from saliscope.core.errors import RefusedError
 
-__all__ = ["hooked"]
+__all__ = ["asking", "hooked", "refusal", "weights_in"]
 
 _TOLERANCE = 1e-2
 
@@ -32,7 +32,7 @@ def _request(module: nn.Module) -> dict[str, bool]:
     return {"output_attentions": True}
 
 
-def _asking(
+def asking(
     module: nn.Module,
 ) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]]:
     """Return a hook that adds the request to the arguments, by position or by name."""
@@ -49,7 +49,7 @@ def _asking(
     return ask
 
 
-def _weights(output: Any) -> int | None:
+def weights_in(output: Any) -> int | None:
     """Return where in a result the weights are: the only matrix per head and example.
 
     Their third axis has the length of the output: sparse attention has other layouts.
@@ -64,7 +64,8 @@ def _weights(output: Any) -> int | None:
     return places[0] if len(places) == 1 else None
 
 
-def _refuse(layer: Layer) -> RefusedError:
+def refusal(layer: Layer) -> RefusedError:
+    """Return the error for a module whose weights cannot be taken."""
     return RefusedError(
         f"{type(layer.module).__name__} returns no attention matrix of the usual form; "
         "use a gradient or masking method instead"
@@ -86,7 +87,7 @@ def _reduce(layer: Layer, reducer: Reducer, weights: torch.Tensor) -> None:
             # Sparse attention returns windows in the place of keys: those are no matrix of
             # probabilities over all keys and must not be taken for one.
             if not bool(((total - 1).abs() < _TOLERANCE).all()) and bool(total.isfinite().all()):
-                raise _refuse(layer)
+                raise refusal(layer)
             causal = causal and not bool(matrix.triu(1)[real].any())
             reducer.take(place, example, slice(number, number + 1), slice(0, queries), matrix[None])
     # No mask is known here; what a later token gets from an earlier query is exactly zero in
@@ -102,9 +103,9 @@ def _taking(
     def take(
         _module: nn.Module, _args: tuple[Any, ...], _kwargs: Mapping[str, Any], output: Any
     ) -> Any:
-        place = _weights(output)
+        place = weights_in(output)
         if place is None:
-            raise _refuse(layer)
+            raise refusal(layer)
         _reduce(layer, reducer, output[place])
         return (*output[:place], None, *output[place + 1 :])
 
@@ -123,13 +124,13 @@ def hooked(layers: Sequence[Layer], reducer: Reducer) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for layer in layers:
-            asking = layer.module.register_forward_pre_hook(
-                _asking(layer.module), with_kwargs=True
+            before = layer.module.register_forward_pre_hook(
+                asking(layer.module), with_kwargs=True
             )  # fmt: skip
-            stack.callback(asking.remove)
+            stack.callback(before.remove)
             # First of all hooks: the user's own hooks see what they always see.
-            taking = layer.module.register_forward_hook(
+            after = layer.module.register_forward_hook(
                 _taking(layer, reducer), with_kwargs=True, prepend=True
             )
-            stack.callback(taking.remove)
+            stack.callback(after.remove)
         yield

@@ -50,7 +50,6 @@ class Given:
 
     Parameters
     ----------
-    module : torch.nn.Module
     mask : torch.Tensor or None
         Boolean (True is seen) or additive, broadcastable to (batch, heads, queries, keys).
     bias : torch.Tensor or None
@@ -60,7 +59,6 @@ class Given:
         Whether a query sees earlier keys only, where there is no mask.
     """
 
-    module: nn.Module
     mask: torch.Tensor | None
     bias: torch.Tensor | None
     scale: float
@@ -100,7 +98,7 @@ class AttentionFunction:
             msg = f"{type(module).__name__} was given a cache; call without past_key_values"
             raise RefusedError(msg)
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        given = Given(module, attention_mask, position_bias, scale, causal)
+        given = Given(attention_mask, position_bias, scale, causal)
 
         def plain() -> torch.Tensor:
             output: torch.Tensor

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-__all__ = ["Block", "additive", "blocks", "can_sum", "column_sums", "repeat_heads", "visible"]
+__all__ = [
+    "Block", "accumulation", "additive", "blocks", "can_sum", "column_sums", "repeat_heads", "room",
+    "visible",
+]  # fmt: skip
 
 # Measured on two cores: blocks near the size of the second-level cache. Elsewhere launches count.
 _BLOCK_BYTES = {"cpu": 1 << 22}
@@ -23,6 +26,12 @@ _BLOCK_ELSEWHERE = 1 << 26
 def accumulation(dtype: torch.dtype) -> torch.dtype:
     """Return the type that sums are kept in: float64 for float64, else float32."""
     return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def room(dtype: torch.dtype, device: torch.device) -> int:
+    """Return how many probabilities go into one block."""
+    size = torch.empty((), dtype=dtype).element_size()
+    return _BLOCK_BYTES.get(device.type, _BLOCK_ELSEWHERE) // size
 
 
 def repeat_heads(states: torch.Tensor, heads: int) -> torch.Tensor:
@@ -129,10 +138,9 @@ def blocks(
     batch, count, rows, _ = query.shape
     keys = key.shape[2]
     dtype = accumulation(query.dtype)
-    size = torch.empty((), dtype=dtype).element_size()
-    room = max(1, _BLOCK_BYTES.get(query.device.type, _BLOCK_ELSEWHERE) // (size * keys))
-    step = min(rows, room)
-    together = max(1, min(len(heads), room // step))
+    fitting = max(1, room(dtype, query.device) // keys)
+    step = min(rows, fitting)
+    together = max(1, min(len(heads), fitting // step))
     memory = torch.empty(2, together * step * keys, dtype=dtype, device=query.device)
     everyone = len(heads) == count
     for example in range(batch):

@@ -163,6 +163,12 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "scale of its own.",
         "Use integrated_gradients for contributions that add up to the score.",
     ),
+    "same_for_every_target": (
+        "warning",
+        "The map does not depend on {what}: attention says where the model read from, not what it "
+        "made of it.",
+        "Use relevance, or a gradient or masking method, for a map of the target.",
+    ),
     "no_slope": (
         "warning",
         "The target has no slope at layer {layer}: it does not depend on the positions there.",

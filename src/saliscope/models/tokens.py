@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from saliscope.core.defaults import DEFAULTS
-from saliscope.core.errors import ModelError, OptionError, nearest
+from saliscope.core.errors import ModelError, OptionError, SaliscopeError, nearest
 from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import DELETE, Baseline, Perturbation
 from saliscope.models.noise import add_noise
@@ -29,6 +29,16 @@ __all__ = ["TokenModel", "position_limit"]
 
 Ids = npt.NDArray[np.int64]
 _OFFSET_POSITIONS = {"esm", "roberta", "xlm-roberta", "camembert", "longformer", "mpnet"}
+
+
+def readable(module: nn.Module) -> bool:
+    """Return whether there is one stack of self-attention that can be read."""
+    from saliscope.attention.layers import one_stack
+
+    try:
+        return bool(one_stack(module))
+    except SaliscopeError:
+        return False
 
 
 def position_limit(config: Any, tokenizer: Any) -> int | None:
@@ -62,10 +72,13 @@ class TokenModel(TorchModel):
     name : str
     """
 
+    offers = TorchModel.offers | {"attention"}
     class_scale = DEFAULTS["text"].scale
 
     def __init__(self, module: nn.Module, tokenizer: Any, name: str) -> None:
         super().__init__(module, name)
+        if not readable(module):
+            self.offers = self.offers - {"attention"}
         self.tokenizer = tokenizer
         config: Any = module.config
         self.config = config

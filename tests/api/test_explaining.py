@@ -124,7 +124,7 @@ def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_resume(protein: ProteinModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "new" / "kept"
     first = saliscope.explain(protein, PROTEINS, method="gradient", resume=str(folder))
-    assert len(list(folder.iterdir())) == 2  # equal inputs share one
+    assert len(list(folder.glob("*.nc"))) == 2  # equal inputs share one
     np.testing.assert_allclose(
         first[1], saliscope.explain(protein, PROTEINS[1], method="gradient"), rtol=1e-10
     )
@@ -135,9 +135,9 @@ def test_resume(protein: ProteinModel, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.undo()
     found = saliscope.explain(protein, named, method="gradient", resume=str(folder))
     assert [f.name for f in found] == ["first", "second"]
-    assert len(list(folder.iterdir())) == 3  # a name is given, so it is not called by its content
+    assert len(list(folder.glob("*.nc"))) == 3  # a name is given, so it is not called by its content
     saliscope.explain(protein, PROTEINS[0], "gradient", target="V2E", resume=str(folder))
-    assert len(list(folder.iterdir())) == 4  # other settings, other file
+    assert len(list(folder.glob("*.nc"))) == 4  # other settings, other file
 
 
 def test_resume_is_refused_where_it_cannot_work(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, overload
 
@@ -10,7 +12,9 @@ from saliscope.api.inputs import Input
 from saliscope.api.planning import Plan, plan
 from saliscope.api.progress import Meter
 from saliscope.api.running import Result, compute
-from saliscope.api.store import Store, cut, resumed
+from saliscope.api.sharing import stored, team
+from saliscope.api.store import Store
+from saliscope.api.workers import Crew, Engine, check_workers, threads_each
 from saliscope.core.attribution import Attribution
 from saliscope.core.engine import Progress
 from saliscope.core.errors import OptionError, SaliscopeError, ToleranceError
@@ -43,7 +47,7 @@ def explain(
     max_evaluations: int | None = None, budget: int | None = None, seed: int = 0,
     strict: bool = False, errors: Literal["raise", "collect"] = "raise",
     progress: bool | Callable[[Progress], None] = False, resume: str | None = None,
-    tokenizer: Any = None, **options: Any,
+    workers: int | None = None, engine: Engine = "local", tokenizer: Any = None, **options: Any,
 ) -> Any:  # fmt: skip
     """Say what a model looked at in one input, or in many.
 
@@ -82,7 +86,14 @@ def explain(
         Show a bar, or call the function with a `Progress` after each batch.
     resume : str, optional
         A folder in which finished results are kept; a later call with the same settings takes
-        them from there.
+        them from there, and ends in the same bytes as one that was not cut off.
+    workers : int, optional
+        Explain in so many processes, which load the model themselves and share the threads of
+        this one: for models given by name, and texts or proteins. The bits are those of one
+        process with as many threads as each of them has.
+    engine : {"local", "ray"}
+        Where workers run: on this machine, or on Ray (a cluster that is connected already, else
+        one of this machine).
     tokenizer : transformers.PreTrainedTokenizerBase, optional
         For a `PreTrainedModel`.
     **options
@@ -118,46 +129,64 @@ def explain(
     many = isinstance(inputs, (list, tuple)) and not isinstance(inputs, Input)
     stream = isinstance(inputs, Iterator)
     source: Iterable[Any] = inputs if many or stream else [inputs]
-    results = explain_each(
-        wanted, source, strict=strict, collect=errors == "collect", progress=progress,
-        store=Store(resume) if resume is not None else None,
-    )  # fmt: skip
+    check_workers(engine, workers)
+    entered: list[contextlib.AbstractContextManager[Any]] = []
+    store, crew = None, None
+    shared = workers is not None or engine == "ray"
+    if resume is not None or shared:
+        folder = resume
+        if folder is None:
+            entered.append(temporary := tempfile.TemporaryDirectory())
+            folder = temporary.name
+        entered.append(store := Store(folder, threads_each(wanted.model.threads, engine, workers)))
+    if store is not None and shared:
+        entered.append(crew := team([wanted], store, workers, engine))
+
+    def results() -> Iterator[Any]:
+        with contextlib.ExitStack() as inside:
+            for context in entered:
+                inside.enter_context(context)
+            yield from explain_each(
+                wanted, source, strict=strict, collect=errors == "collect", progress=progress,
+                store=store, workers=crew,
+            )  # fmt: skip
+
     if stream:
-        return results
+        return results()
     if many:
-        return list(results)
-    return next(iter(results))
+        return list(results())
+    (one,) = results()
+    return one
 
 
 def explain_each(
     wanted: Plan, inputs: Iterable[Any], *, strict: bool = False, collect: bool = False,
     progress: bool | Callable[[Progress], None] = False, store: Store | None = None,
+    workers: Crew[Any, Any] | None = None, number: int = 0,
 ) -> Iterator[Any]:  # fmt: skip
-    """Yield a result per input, in order; errors are yielded too with `collect`."""
+    """Yield a result per input, in order; errors are yielded too with `collect`.
+
+    With a `store` results are kept there; `workers` then compute them (see
+    `saliscope.api.sharing.stored`).
+    """
     total = len(inputs) if isinstance(inputs, Sequence) else None
     named = (raw if isinstance(raw, Input) else Input("", raw) for raw in inputs)
-    finished: set[str] = set()
     with Meter(progress, total) as meter:
-
-        def steadily(
-            chunk: Sequence[Input], keep: Callable[[Input, Attribution], None]
-        ) -> list[Result]:
-            return compute(wanted, chunk, steady=True, progress=meter.tell, keep=keep)
-
-        for chunk in cut(named) if store is not None else _batched(named):
-            before = meter.now.done
-            if store is not None:
-                results = resumed(wanted, chunk, store, finished, steadily)
-            else:
-                results = compute(wanted, chunk, progress=meter.tell)
-            meter.next(skipped=max(0, len(chunk) - (meter.now.done - before)))
-            for result in results:
-                yield _checked(result, strict=strict, collect=collect)
+        if store is not None:
+            results = stored(wanted, named, store, meter, workers, number)
+        else:
+            results = _together(wanted, named, meter)
+        for result in results:
+            yield _checked(result, strict=strict, collect=collect)
 
 
-def _batched(inputs: Iterator[Input]) -> Iterator[list[Input]]:
+def _together(wanted: Plan, inputs: Iterator[Input], meter: Meter) -> Iterator[Result]:
+    """Explain inputs in this process, at the best speed, and keep nothing."""
     while chunk := list(itertools.islice(inputs, CHUNK)):
-        yield chunk
+        before = meter.now.done
+        results = compute(wanted, chunk, progress=meter.tell)
+        meter.next(skipped=max(0, len(chunk) - (meter.now.done - before)))
+        yield from results
 
 
 def _checked(result: Result, *, strict: bool, collect: bool) -> Result:

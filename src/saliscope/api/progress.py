@@ -35,6 +35,7 @@ class Meter:
     def __init__(self, progress: bool | Callable[[Progress], None], total: int | None) -> None:
         self.progress, self.total = progress, total
         self.before = self.now = Progress(0, 0, 0, 0)
+        self.running: dict[int, Progress] = {}
         self.bar: Any = None
 
     def __enter__(self) -> Meter:
@@ -51,22 +52,22 @@ class Meter:
         if self.bar is not None:
             self.bar.stop()
 
-    def tell(self, state: Progress) -> None:
-        """Tell how far the present chunk is."""
-        old = self.before
-        self.now = Progress(
-            old.done + state.done, old.started + state.started, old.rows + state.rows,
-            old.calls + state.calls,
-        )  # fmt: skip
+    def tell(self, state: Progress, worker: int = 0) -> None:
+        """Tell how far the present chunk is; each worker has its own."""
+        self.running[worker] = state
+        self._add_up()
         self._show()
 
-    def next(self, skipped: int = 0) -> None:
+    def next(self, skipped: int = 0, worker: int = 0) -> None:
         """Go on to the next chunk; `skipped` inputs were finished without the engine."""
-        now = self.now
-        self.before = Progress(now.done + skipped, now.started + skipped, now.rows, now.calls)
-        self.now = self.before
+        done = self.running.pop(worker, Progress(0, 0, 0, 0))
+        self.before = _sum(self.before, done, Progress(skipped, skipped, 0, 0))
+        self._add_up()
         if skipped:
             self._show()
+
+    def _add_up(self) -> None:
+        self.now = _sum(self.before, *self.running.values())
 
     def _show(self) -> None:
         if callable(self.progress):
@@ -77,3 +78,11 @@ class Meter:
                 self.bar.task_ids[0], completed=self.now.done,
                 description=f"explaining {done}{whole} ({self.now.rows:,} evaluations)",
             )  # fmt: skip
+
+
+def _sum(*states: Progress) -> Progress:
+    """Return several states as one."""
+    done, started, rows, calls = (
+        sum(getattr(s, name) for s in states) for name in ("done", "started", "rows", "calls")
+    )
+    return Progress(done, started, rows, calls)

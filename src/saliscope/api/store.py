@@ -1,32 +1,43 @@
 """A folder of finished results, so that a run that was cut off can go on.
 
-Work is cut into chunks by a fixed rule, of the inputs' sizes alone. A chunk that is not finished is
-done again whole, in the same batches, so a run that was cut off and taken up again ends in the
-same bytes as one that was not.
+Work is cut into chunks by a fixed rule, of the inputs alone. A chunk that is not finished is done
+again whole, in the same batches, so a run that was cut off and taken up again, by one process or by
+many, ends in the same bytes as one that was not.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
 
 from saliscope.api.inputs import Input
-from saliscope.api.planning import Plan
+from saliscope.api.planning import Later, Plan
+from saliscope.api.results import versions
 from saliscope.api.running import Result
 from saliscope.core.attribution import Attribution
+from saliscope.core.class_target import Predicted
 from saliscope.core.errors import InputError, OptionError, SaliscopeError
+from saliscope.core.files import shared, write_beside
 from saliscope.core.record import plain
 
-__all__ = ["Store", "cut", "resumed"]
+__all__ = ["Chunk", "Compute", "Store", "chunks", "computed", "cut", "left_to_do", "results_of"]
 
 _LETTERS = 4096
 _INPUTS = 256
 _HELD = 512
+_SETTINGS = "settings.json"
 
 Compute = Callable[[Sequence[Input], Callable[[Input, Attribution], None]], list[Result]]
 
@@ -35,15 +46,18 @@ class Store:
     """Keeps one netCDF file per distinct input, named by a hash of input and settings.
 
     Inputs of equal content share a file, whatever they are called: the result is the same but for
-    the name.
+    the name. Several processes may fill one folder.
 
     Parameters
     ----------
     folder : str or path
         Made when the first result is kept.
+    threads : int, optional
+        Of a pass, by which its last bits may differ (default 1). A folder keeps the number that
+        it was begun with, so that whoever goes on with it gets the same bits.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, threads: int = 1) -> None:
         self.folder = Path(folder)
         place = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
         if not place.is_dir():
@@ -52,16 +66,43 @@ class Store:
         if not os.access(place, os.W_OK):
             msg = f"{folder}: cannot be used as a folder ({place} is read-only); choose another"
             raise InputError(msg)
+        self.threads = self._begun_with() or threads
         self._held: OrderedDict[str, Attribution] = OrderedDict()
         self._settings: tuple[Plan, bytes] | None = None
+        self._inside = ExitStack()
+        self._entered = False
+
+    def __enter__(self) -> Self:
+        if self.folder.exists():
+            self._enter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inside.close()
+        self._entered = False
+
+    def _enter(self) -> None:
+        if not self._entered:
+            self._inside.enter_context(shared(self.folder))
+            self._entered = True
+
+    def _begun_with(self) -> int | None:
+        try:
+            found = json.loads((self.folder / _SETTINGS).read_bytes())
+            return max(1, int(found["threads"]))
+        except (OSError, ValueError, KeyError, TypeError):  # none yet, or not ours: begun anew
+            return None
 
     def key(self, wanted: Plan, named: Input) -> str:
         """Return the key of a result: equal for equal input, model and settings."""
         if not isinstance(named.raw, str):
-            msg = "resume= works for texts and proteins; tensors have no key of their own"
+            msg = (
+                "resume= and workers= are for texts and proteins; tensors have no key by which "
+                "they would be found again"
+            )
             raise OptionError(msg)
         if self._settings is None or self._settings[0] is not wanted:
-            self._settings = (wanted, _settings(wanted))
+            self._settings = (wanted, _settings(wanted, self.threads))
         # An input without a name is called by its content, so it does not share with named ones.
         text = self._settings[1] + (b"named:" if named.name else b":") + named.raw.encode()
         return hashlib.sha256(text).hexdigest()[:32]
@@ -70,20 +111,27 @@ class Store:
         """Return the file of a key."""
         return self.folder / f"{key}.nc"
 
-    def find(self, key: str, name: str) -> Attribution | None:
-        """Return a result that was finished before, under the name that it has here."""
+    def find(self, key: str, name: str = "") -> Attribution | None:
+        """Return a result that was finished before, under the name that it has here.
+
+        A file that cannot be read is removed, to be made again.
+        """
         found = self._held.get(key)
         if found is None:
             if not self.path(key).exists():
                 return None
-            found = Attribution.load(self.path(key))
+            try:
+                found = Attribution.load(self.path(key))
+            except InputError:
+                self.path(key).unlink(missing_ok=True)
+                return None
             self._hold(key, found)
         if not name or found.name == name:
             return found
         return Attribution(found.data, {**found.meta, "name": name})
 
-    def keep(self, key: str, result: Attribution) -> None:
-        """Save a finished result, unless it is there already."""
+    def keep(self, key: str, result: Attribution, data: bytes | None = None) -> None:
+        """Save a finished result, unless it is there already; `data` are the bytes of its file."""
         self._hold(key, result)
         if self.path(key).exists():
             return
@@ -92,7 +140,10 @@ class Store:
         except OSError as error:
             msg = f"{self.folder}: cannot be used as a folder ({error.strerror}); choose another"
             raise InputError(msg) from error
-        result.save(self.path(key))
+        self._enter()
+        if not (self.folder / _SETTINGS).exists():
+            write_beside(self.folder / _SETTINGS, b'{"threads": %d}\n' % self.threads)
+        write_beside(self.path(key), result.to_bytes() if data is None else data)
 
     def _hold(self, key: str, result: Attribution) -> None:
         self._held[key] = result
@@ -100,17 +151,59 @@ class Store:
             self._held.popitem(last=False)
 
 
-def _settings(wanted: Plan) -> bytes:
-    settings = {
-        "model": wanted.model.describe(),
-        "method": wanted.method.name,
-        "options": dataclasses.asdict(wanted.options),
-        "target": repr(wanted.target),
-        "baseline": repr(wanted.baseline), "fill": repr(wanted.fill),
-        "tolerance": wanted.tolerance, "max_evaluations": wanted.max_evaluations,
-        "budget": wanted.budget, "seed": wanted.seed, "threads": wanted.model.threads,
+def _settings(wanted: Plan, threads: int) -> bytes:
+    """Return all that a result depends on beside its input.
+
+    Raises
+    ------
+    OptionError
+        A function: where it lies in memory says nothing of what it does.
+    """
+    settings = {f.name: _said(getattr(wanted, f.name)) for f in dataclasses.fields(wanted)}
+    settings |= {
+        "model": wanted.model.describe(), "method": wanted.method.name,
+        "options": dataclasses.asdict(wanted.options), "threads": threads, "versions": versions(),
     }  # fmt: skip
-    return json.dumps(plain(settings), sort_keys=True).encode()
+    text = json.dumps(plain(settings), sort_keys=True)
+    if " at 0x" in text:
+        msg = (
+            "resume= and workers= find results again by their settings, and one of them is a "
+            "function or object without a value; name a target instead"
+        )
+        raise OptionError(msg)
+    return text.encode()
+
+
+def _said(value: object) -> object:
+    """Return a setting as something that is equal for equal settings only."""
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return [str(value.dtype), value.tolist()]
+    if isinstance(value, (list, tuple)):
+        return [_said(one) for one in value]
+    with np.printoptions(threshold=sys.maxsize):  # arrays within a target: all of their numbers
+        return repr(value)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chunk:
+    """Inputs that are computed together.
+
+    Parameters
+    ----------
+    number : int
+        Place among the chunks of a run, from 0.
+    inputs : list of Input
+    keys : list of str
+        Of each input.
+    fresh : mapping of str to Input
+        What is computed: the inputs whose keys no input before has. It depends on the inputs of
+        the run alone, never on what a folder holds, or on what failed.
+    """
+
+    number: int
+    inputs: list[Input]
+    keys: list[str]
+    fresh: dict[str, Input]
 
 
 def cut(inputs: Iterable[Input]) -> Iterator[list[Input]]:
@@ -135,66 +228,71 @@ def cut(inputs: Iterable[Input]) -> Iterator[list[Input]]:
         yield chunk
 
 
-def resumed(
-    wanted: Plan, chunk: Sequence[Input], store: Store, finished: set[str], compute: Compute
-) -> list[Result]:
-    """Return the results of a chunk, from the store where all of it is there.
+def chunks(wanted: Plan, inputs: Iterable[Input], store: Store) -> Iterator[Chunk]:
+    """Cut inputs into chunks, and say which of them are new in each."""
+    seen: set[str] = set()
+    for number, some in enumerate(cut(inputs)):
+        keys = [store.key(wanted, named) for named in some]
+        fresh: dict[str, Input] = {}
+        for key, named in zip(keys, some, strict=True):
+            if key not in seen:
+                fresh[key] = named
+                seen.add(key)
+        yield Chunk(number, some, keys, fresh)
+
+
+def left_to_do(
+    wanted: Plan, chunk: Chunk, there: Callable[[str], bool]
+) -> tuple[bool, dict[str, SaliscopeError]]:
+    """Say whether a chunk has to be computed, and which of its inputs can have no result.
 
     Parameters
     ----------
     wanted : Plan
-    chunk : sequence of Input
-    store : Store
-    finished : set of str
-        Keys that an earlier chunk of this run has finished; extended by those of this one. What
-        is computed here depends on the inputs alone, never on what else the folder holds.
-    compute : callable
-        Explains some inputs, and hands on every result as soon as it is finished.
+    chunk : Chunk
+    there : callable
+        Whether a result is there.
     """
-    keys = [store.key(wanted, named) for named in chunk]
-    fresh: dict[str, Input] = {}
-    for key, named in zip(keys, chunk, strict=True):
-        if key not in finished:
-            fresh.setdefault(key, named)
-    missing = [key for key in fresh if not store.path(key).exists()]
-    failed: dict[str, SaliscopeError] = {}
-    if missing and len(missing) < len(fresh):  # perhaps those only are missing that cannot be had
-        failed = _refused(wanted, {key: fresh[key] for key in missing})
-    if len(failed) < len(missing):
-        by_input = {id(named): key for key, named in fresh.items()}
-        results = compute(
-            list(fresh.values()), lambda named, made: store.keep(by_input[id(named)], made)
-        )
-        for key, result in zip(fresh, results, strict=True):
-            if isinstance(result, SaliscopeError):
-                failed[key] = result
-    finished |= fresh.keys() - failed.keys()
-    return [
-        _one(store, key, named, failed, fresh, compute)
-        for key, named in zip(keys, chunk, strict=True)
-    ]
-
-
-def _refused(wanted: Plan, inputs: dict[str, Input]) -> dict[str, SaliscopeError]:
-    """Return the errors of inputs that the model does not take at all."""
-    failed: dict[str, SaliscopeError] = {}
-    for key, named in inputs.items():
+    missing = [key for key in chunk.fresh if not there(key)]
+    if len(missing) == len(chunk.fresh):
+        return bool(missing), {}
+    failed = {}
+    for key in missing:
+        named = chunk.fresh[key]
         try:
-            wanted.model.prepare(named.raw, name=named.name or None)
+            for sample in wanted.model.prepare(named.raw, name=named.name or None):
+                if not isinstance(wanted.target, (Later, Predicted)):
+                    wanted.target.bind(wanted.model, sample)
         except SaliscopeError as error:
             failed[key] = error
-    return failed
+    return len(failed) < len(missing), failed
 
 
-def _one(
-    store: Store, key: str, named: Input, failed: dict[str, SaliscopeError],
-    fresh: dict[str, Input], compute: Compute,
-) -> Result:  # fmt: skip
-    if key not in failed:
-        found = store.find(key, named.name)
+def computed(chunk: Chunk, store: Store, compute: Compute) -> dict[str, SaliscopeError]:
+    """Compute a chunk, keep its results, and return the errors of those inputs that have none."""
+    keys = {id(named): key for key, named in chunk.fresh.items()}
+    results = compute(
+        list(chunk.fresh.values()), lambda named, made: store.keep(keys[id(named)], made)
+    )
+    pairs = zip(chunk.fresh, results, strict=True)
+    return {key: result for key, result in pairs if isinstance(result, SaliscopeError)}
+
+
+def results_of(
+    chunk: Chunk, store: Store, failed: dict[str, SaliscopeError], compute: Compute
+) -> Iterator[Result]:
+    """Yield the results of a chunk that was computed, in the order of its inputs."""
+    for key, named in zip(chunk.keys, chunk.inputs, strict=True):
+        if chunk.fresh.get(key) is named and key in failed:
+            yield failed[key]
+            continue
+        found = store.find(key, named.name) if key not in failed else None
         if found is not None:
-            return found
-    elif fresh[key] is named:
-        return failed[key]
-    # A second input like one that failed (its error has its own name), or a file that was removed.
-    return compute([named], lambda _, made: store.keep(key, made))[0]
+            yield found
+            continue
+        # Like an input that failed (the error has its own name), or a file that was removed.
+        yield compute([named], functools.partial(_keep, store, key))[0]
+
+
+def _keep(store: Store, key: str, _: Input, made: Attribution) -> None:
+    store.keep(key, made)

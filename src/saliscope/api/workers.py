@@ -79,6 +79,19 @@ def check_workers(engine: str, workers: int | None) -> None:
         raise OptionError(msg)
 
 
+def threads_each(threads: int, engine: Engine, workers: int | None) -> int:
+    """Return the threads of each worker: those of this process, divided; one by itself on Ray.
+
+    Examples
+    --------
+    >>> threads_each(8, "local", 3), threads_each(8, "local", None), threads_each(8, "ray", None)
+    (2, 8, 1)
+    """
+    if workers is None:
+        return 1 if engine == "ray" else threads
+    return max(1, threads // workers)
+
+
 class Crew(ABC, Generic[T, R]):
     """Workers that do tasks. Leave it with `close`, or as a context.
 

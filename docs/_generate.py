@@ -130,7 +130,7 @@ def defaults_page() -> str:
     fields = [f.name for f in dataclasses.fields(next(iter(DEFAULTS.values())))]
     change = {
         "target": "`target=`", "scale": "`saliscope.Class(..., scale=)`",
-        "baseline": "`baseline=`", "fill": "`fill=`", "unit": "`groups=` of masking",
+        "baseline": "`baseline=`", "fill": "`fill=`", "unit": "`groups=`",
         "features": "`reduce=` of gradient",
     }  # fmt: skip
     rows = [(f, *(getattr(DEFAULTS[name], f) for name in names), change[f]) for f in fields]

@@ -262,7 +262,7 @@ class Sampler:
 
         def at(scale: float) -> npt.NDArray[np.int64]:
             wanted = np.minimum(np.floor(scale * self._shares), total).astype(np.int64)
-            return np.clip(wanted, self._least, np.maximum(most, self._least))
+            return np.asarray(np.clip(wanted, self._least, np.maximum(most, self._least)))
 
         low, high = 0.0, 2.0 * max(1, total) / self._shares.min()
         for _ in range(64):

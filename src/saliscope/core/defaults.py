@@ -24,7 +24,7 @@ class Defaults:
     fill : str
         What stands in place of a part that is taken away (``fill=``).
     unit : str
-        What gets a value (``groups=`` of masking).
+        What gets a value (``groups=``).
     features : str
         How the features of one unit become one number (``reduce=`` of gradient).
     """
@@ -51,7 +51,7 @@ DEFAULTS: dict[str, Defaults] = {
         scale="logit",
         baseline="mask",
         fill="mask",
-        unit="token (masking: word)",
+        unit="token (where groups are taken away: word)",
         features="gradient: L2 norm over the embedding; else signed sum",
     ),
     "tensor": Defaults(

@@ -156,6 +156,7 @@ def catalog(
     matched = None
     if population is not None:
         matched = read_population(transcript, population, same, where.build)
+        say(matched.sentence, quiet=quiet)
     options: dict[str, Any] = {"engine": engine, "workers": workers}
     made = build_catalog(
         transcript, model, out, population=matched, panel=people, missense=missense,

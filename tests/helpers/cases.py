@@ -94,8 +94,9 @@ def names(value: object) -> str:
     return value.name if isinstance(value, Case) else str(value)
 
 
-LEAST = {"shapley": 86, "lime": 61, "permutation": 43}
-"""Evaluations without which a method gives nothing for the 21 units of the largest input."""
+LEAST = {"shapley": 86, "lime": 61, "permutation": 43, "expected_gradients": 34}
+"""Evaluations without which a method gives nothing for the 21 units of the largest input, or
+(expected gradients) next to nothing but the rounding of draws that cancel."""
 
 
 def general(method: str, most: int = 13) -> dict[str, Any]:
@@ -104,6 +105,8 @@ def general(method: str, most: int = 13) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if "max_evaluations" in spec.takes:
         given["max_evaluations"] = max(most, LEAST.get(method, 0))
+    if method == "expected_gradients":  # so many that they are drawn
+        given["baseline"] = ["zero"] * 9
     if "examples" in spec.takes:  # inputs come one by one, so there are no others
         given["baseline"] = ["zero", "zero"]
     return given

@@ -45,9 +45,12 @@ def normal(seed: int, shape: Sequence[int]) -> torch.Tensor:
 def reference_drive(
     method: str, f: Function, x: torch.Tensor, baseline: torch.Tensor, *,
     tolerance: float | None = None, max_evaluations: int | None = None,
-    background: Sequence[torch.Tensor] = (), **options: Any,
+    background: Sequence[torch.Tensor] = (), asked: list[Ask] | None = None, **options: Any,
 ) -> Estimate:  # fmt: skip
-    """Drive a method against a plain function: values by calls, gradients a row at a time."""
+    """Drive a method against a plain function: values by calls, gradients a row at a time.
+
+    What it asks is added to `asked`.
+    """
     spec = get_method(method)
     units = Units(tuple(f"dim_{i + 1}" for i in range(x.ndim)), tuple(x.shape), "element")
     count = len(f(x))
@@ -59,6 +62,8 @@ def reference_drive(
     try:
         ask = next(steps)
         while True:
+            if asked is not None:
+                asked.append(ask)
             ask = steps.send(_answer(ask, f, x))
     except StopIteration as stop:
         return stop.value

@@ -165,7 +165,7 @@ def _examined(
         found.append(finding("input_equals_baseline"))
     elif not bad and not scale.any() and not _EMPTY & {f.code for f in estimate.findings}:
         found.append(finding("flat"))
-    tolerance = wanted.tolerance or 0.01
+    tolerance = estimate.tolerance or wanted.tolerance or 0.01
     if estimate.additive and not bad and not same:
         gap = np.divide(np.abs(_gap(estimate)), scale, out=np.zeros_like(scale), where=scale > 0)
         if gap.max() > tolerance and not any(f.code == "evaluation_cap" for f in found):

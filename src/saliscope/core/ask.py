@@ -179,6 +179,8 @@ class Estimate:
         Estimated L1 error of `values`, relative to max(|score change|, sum of |values|).
     additive : bool
         Whether the values are meant to sum to score minus baseline score (then the gap counts).
+    tolerance : float, optional
+        Relative gap that is still right; None is what the user asked for.
     extra : mapping of str to numpy.ndarray
         Further values per unit, shape (targets, *units): standard errors, probability drops.
     numbers : mapping of str to numpy.ndarray
@@ -199,6 +201,7 @@ class Estimate:
     baseline_score: FloatArray | None = None
     error: FloatArray | None = None
     additive: bool = False
+    tolerance: float | None = None
     extra: Mapping[str, FloatArray] = field(default_factory=dict)
     numbers: Mapping[str, FloatArray] = field(default_factory=dict)
     pairs: Mapping[str, FloatArray] = field(default_factory=dict)

@@ -53,7 +53,7 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
     ),
     "one_baseline": (
         "note",
-        "There is one baseline only ({name}), so the average is over the way from it alone.",
+        "There is one baseline only ({name}): these are integrated gradients from it.",
         "Give a background: several baselines as a list, or a tensor with a leading axis.",
     ),
     "gap_over_tolerance": (

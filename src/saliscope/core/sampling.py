@@ -13,7 +13,17 @@ from saliscope.core.errors import OptionError
 from saliscope.core.health import Finding, finding
 from saliscope.core.units import FloatArray
 
-__all__ = ["FIRST", "TOLERANCE", "Moments", "Plan", "checked_samples", "draw", "rows_at_once"]
+__all__ = [
+    "FIRST",
+    "MAX_SAMPLES",
+    "TOLERANCE",
+    "Lengths",
+    "Moments",
+    "Plan",
+    "checked_samples",
+    "draw",
+    "rows_at_once",
+]
 
 TOLERANCE = 0.05
 MAX_SAMPLES = 2048
@@ -75,6 +85,45 @@ class Moments:
     def stderr(self) -> FloatArray:
         """Standard error of the mean."""
         return np.asarray(np.sqrt(self.variance / self.count))
+
+
+class Lengths(Moments):
+    """Means of vectors (the last axis): how long they are, and how sure their length is.
+
+    Examples
+    --------
+    >>> vectors = Lengths()
+    >>> vectors.add(np.array([[3.0, 4.1], [3.0, 3.9]]))
+    >>> length, stderr = vectors.lengths()
+    >>> float(length), round(float(stderr), 3)
+    (5.0, 0.08)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._along: FloatArray | float = 0.0
+        self._freedom = 0
+
+    def add(self, draws: FloatArray) -> None:
+        """Take in draws; how they spread along the mean is what moves its length."""
+        super().add(draws)
+        length = np.linalg.norm(self.mean, axis=-1, keepdims=True)
+        direction = np.divide(self.mean, length, out=np.zeros_like(self.mean), where=length > 0)
+        along = (draws * direction).sum(-1)
+        self._along = self._along + ((along - along.mean(0)) ** 2).sum(0)
+        self._freedom += len(draws) - 1
+
+    def lengths(self) -> tuple[FloatArray, FloatArray]:
+        """Return the lengths and their standard errors.
+
+        Noise in any direction makes a mean longer than it is: by its squared error over twice
+        its length. That is part of the error, which is at most that of the vector.
+        """
+        length = np.linalg.norm(self.mean, axis=-1)
+        vector = (self.stderr**2).sum(-1)
+        longer = np.where(length > 0, vector / (2 * np.where(length > 0, length, 1)), vector**0.5)
+        along = self._along / max(1, self._freedom) / self.count
+        return length, np.sqrt(np.minimum(vector, along + longer**2))
 
 
 def rows_at_once(numbers: int) -> int:
@@ -144,7 +193,8 @@ def draw(
         Returns the relative error of each target, from what was drawn.
     """
     at_once = max(plan.step, at_once // plan.step * plan.step)
-    drawn, wanted = 0, plan.most if plan.fixed else min(FIRST, plan.most)
+    first = math.ceil(FIRST / plan.step) * plan.step
+    drawn, wanted = 0, plan.most if plan.fixed else min(first, plan.most)
     while True:
         while drawn < wanted:
             count = min(at_once, wanted - drawn)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from saliscope.core.health import Finding, finding
 from saliscope.core.units import FloatArray
 
-__all__ = ["Strata", "Surrogate", "fit", "missed", "relative_error"]
+__all__ = ["Strata", "Surrogate", "fit", "missed", "relative_error", "size"]
 
 _NEAR_ONE = 0.99
 
@@ -119,6 +119,17 @@ def _variance(influence: FloatArray, held_out: FloatArray, strata: Strata) -> Fl
     return total
 
 
+def size(values: FloatArray, change: FloatArray | float = 0.0) -> FloatArray:
+    """Return what errors are relative to: max(|score change|, sum of |values|) of each target.
+
+    Examples
+    --------
+    >>> size(np.array([[3.0, -1.0]]), np.array([2.0])).tolist()
+    [4.0]
+    """
+    return np.asarray(np.maximum(np.abs(change), np.abs(values).reshape(len(values), -1).sum(1)))
+
+
 def relative_error(
     values: FloatArray, stderr: FloatArray, change: FloatArray | float = 0.0
 ) -> FloatArray:
@@ -134,9 +145,7 @@ def relative_error(
     >>> relative_error(np.array([[3.0, -1.0]]), np.array([[0.1, 0.1]])).tolist()
     [0.05]
     """
-    units = tuple(range(1, values.ndim))
-    scale = np.maximum(np.abs(change), np.abs(values).sum(units))
-    total = stderr.sum(units)
+    scale, total = size(values, change), stderr.reshape(len(stderr), -1).sum(1)
     return np.asarray(np.divide(total, scale, out=np.zeros_like(total), where=scale != 0))
 
 

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from saliscope.core.ask import Answer, Ask, Estimate, Fold, Options, Question, Steps
+from saliscope.core.ask import Answer, Ask, Estimate, Options, Question, Steps
+from saliscope.core.copies import Copies
 from saliscope.core.errors import OptionError
-from saliscope.core.health import Finding, finding
-from saliscope.core.perturbation import Noise, Perturbation
 from saliscope.core.registry import method, option
-from saliscope.core.sampling import FIRST, Moments, Plan, checked_samples, draw, rows_at_once
+from saliscope.core.sampling import (
+    FIRST,
+    Lengths,
+    Moments,
+    Plan,
+    checked_samples,
+    draw,
+)
 from saliscope.core.surrogate import relative_error
 from saliscope.core.units import FloatArray
 from saliscope.methods.gradient import REDUCE, Gradient, takes_norm
@@ -29,8 +34,6 @@ _NOISE = option(
 _SAMPLES = option(
     None, "take that many noisy copies; unset: until the standard error is below the tolerance"
 )
-_STILL = 1e-6
-"""Relative change of the score that is rounding."""
 _GROUP = 4
 """Copies among which a variance is taken, to see how much variances differ."""
 
@@ -74,80 +77,6 @@ def _checked_noise(noise: float) -> None:
         raise OptionError(msg)
 
 
-class _Lengths(Moments):
-    """Means of vectors (the last axis): how long they are, and how sure their length is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._along: FloatArray | float = 0.0
-        self._freedom = 0
-
-    def add(self, draws: FloatArray) -> None:
-        """Take in draws; how they spread along the mean is what moves its length."""
-        super().add(draws)
-        length = np.linalg.norm(self.mean, axis=-1, keepdims=True)
-        direction = np.divide(self.mean, length, out=np.zeros_like(self.mean), where=length > 0)
-        along = (draws * direction).sum(-1)
-        self._along = self._along + ((along - along.mean(0)) ** 2).sum(0)
-        self._freedom += len(draws) - 1
-
-    def lengths(self) -> tuple[FloatArray, FloatArray]:
-        """Return the lengths and their standard errors.
-
-        Noise in any direction makes a mean longer than it is: by its squared error over twice
-        its length. That is part of the error, which is at most that of the vector.
-        """
-        length = np.linalg.norm(self.mean, axis=-1)
-        vector = (self.stderr**2).sum(-1)
-        longer = np.divide(vector, 2 * length, out=np.sqrt(vector), where=length > 0)
-        along = self._along / max(1, self._freedom) / self.count
-        return length, np.sqrt(np.minimum(vector, along + longer**2))
-
-
-@dataclass(eq=False)
-class _Copies:
-    """Noisy copies of the input of a question."""
-
-    question: Question
-    noise: float
-    fold: Fold
-    score: FloatArray
-    moved: bool = False
-
-    @classmethod
-    def of(cls, question: Question, noise: float, *, norm: bool) -> Generator[Ask, Answer, _Copies]:
-        """Ask for the input itself first."""
-        whole = yield Ask(Perturbation.identity(question.units))
-        return cls(question, noise, Fold("one", "each" if norm else "sum"), whole.values[0])
-
-    @property
-    def at_once(self) -> int:
-        """How many copies to ask for together."""
-        features = self.question.features if self.fold.features == "each" else 1
-        return rows_at_once(self.question.units.size * self.question.targets * features)
-
-    def seeds(self, count: int) -> npt.NDArray[np.int64]:
-        """Return fresh seeds."""
-        return self.question.rng.integers(2**32, size=count, dtype=np.int64)
-
-    def gradients(
-        self, seeds: npt.NDArray[np.int64], signs: FloatArray | None = None
-    ) -> Generator[Ask, Answer, FloatArray]:
-        """Ask for the gradient at copies, shape (copies, targets, *units[, features])."""
-        points = Perturbation(
-            self.question.units.whole(), weights=np.ones((len(seeds), 1)),
-            noise=Noise(self.noise, seeds, signs),
-        )  # fmt: skip
-        answer = yield Ask(points, self.fold)
-        assert answer.gradients is not None
-        self.moved = self.moved or not np.allclose(answer.values, self.score, _STILL, 0.0)
-        return answer.gradients
-
-    def findings(self, values: FloatArray) -> tuple[Finding, ...]:
-        """Say so where noise, a share of the range of the input, came to nothing."""
-        return () if self.moved or not values.any() else (finding("no_noise"),)
-
-
 @method(
     "smoothgrad",
     options=SmoothGrad,
@@ -175,9 +104,9 @@ def smoothgrad(question: Question, options: SmoothGrad) -> Steps:
     standard error of each value.
     """
     norm = takes_norm(question.units, options)
-    copies = yield from _Copies.of(question, options.noise, norm=norm)
+    copies = yield from Copies.of(question, options.noise, norm=norm)
     plan = Plan.of(question.tolerance, question.max_evaluations, options.samples, step=2)
-    moments = _Lengths() if norm else Moments()
+    moments = Lengths() if norm else Moments()
 
     def ask(count: int) -> Generator[Ask, Answer, None]:
         seeds, signs = copies.seeds(count // 2).repeat(2), np.tile([1.0, -1.0], count // 2)
@@ -185,7 +114,7 @@ def smoothgrad(question: Question, options: SmoothGrad) -> Steps:
         moments.add((found[::2] + found[1::2]) / 2)
 
     def values() -> tuple[FloatArray, FloatArray]:
-        if isinstance(moments, _Lengths):
+        if isinstance(moments, Lengths):
             return moments.lengths()
         return moments.mean, moments.stderr
 
@@ -225,7 +154,7 @@ def vargrad(question: Question, options: VarGrad) -> Steps:
     the variances within groups of four copies.
     """
     norm = takes_norm(question.units, options)
-    copies = yield from _Copies.of(question, options.noise, norm=norm)
+    copies = yield from Copies.of(question, options.noise, norm=norm)
     most = options.samples or (question.max_evaluations or FIRST + 1) - 1
     group = _GROUP if most >= FIRST else 2
     plan = Plan.of(question.tolerance, question.max_evaluations, options.samples, step=group)

@@ -305,3 +305,23 @@ def test_a_saved_result_keeps_its_pairs(tmp_path: Any) -> None:
     np.testing.assert_array_equal(b.interaction.values, a.interaction.values)
     assert len(b.top_pairs()) == 6
     assert "interaction" not in b.to_frame()
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("shapley", {"interactions": True}),
+        ("shapley", {"interactions": True, "groups": [0] * 6 + [1] * 7}),
+        ("lime", {}),
+        ("permutation", {"baseline": [0.0, 2.0, 3.0]}),
+    ],
+    ids=["sampled", "exact", "lime", "permutation"],
+)
+def test_what_is_not_finite_is_found_at_little_cost(
+    method: str, options: dict[str, Any], number: float
+) -> None:
+    net = toys.Broken(toys.random_net(0, (13, 6, 2), nn.ReLU, 4.0), number)
+    a = explain(net, ONES[:, :13], method, 0, **options)
+    assert "non_finite" in a.health
+    assert a.evaluations <= 200

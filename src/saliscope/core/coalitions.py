@@ -104,6 +104,7 @@ def scores_of(
     Returns
     -------
     numpy.ndarray, shape (rows, targets)
+        NaN where the target is not finite.
     """
     fills = tuple(question.background) or (question.baseline,)
     step = max(1, _AT_ONCE // (grouping.count * len(fills)))
@@ -119,7 +120,9 @@ def scores_of(
             )  # fmt: skip
         answer = yield Ask(points)
         found.append(answer.values.reshape(len(weights), len(fills), -1).mean(1))
-    return np.concatenate(found)
+    scores = np.concatenate(found)
+    # Two infinities have no difference; as NaN they pass through sums without a warning.
+    return np.where(np.isfinite(scores), scores, np.nan)
 
 
 class Level:

@@ -78,9 +78,10 @@ def permutation(question: Question, options: Permutation) -> Steps:
     removed, choice = np.repeat(np.arange(n), count), np.tile(np.arange(count), n)
     each = Perturbation(grouped.grouping, removed=removed, fills=background, choice=choice)
     replaced = yield Ask(each)
-    falls = (whole.values[0] - replaced.values).reshape(n, count, question.targets)
-    values = falls.mean(1).T
-    stderr = falls.std(1, ddof=1).T / np.sqrt(count)
+    with np.errstate(invalid="ignore"):  # infinities are found in the result
+        falls = (whole.values[0] - replaced.values).reshape(n, count, question.targets)
+        values = falls.mean(1).T
+        stderr = falls.std(1, ddof=1).T / np.sqrt(count)
     return Estimate(
         grouped.lay(values), whole.values[0], error=relative_error(values, stderr),
         extra={"stderr": grouped.lay(stderr)}, units=grouped.shown,

@@ -43,10 +43,10 @@ def _training(module: nn.Module) -> list[bool]:
 def test_a_failure_at_any_call_leaves_everything_as_it_was(
     method: str, case: Case, error: BaseException
 ) -> None:
-    model = case.make(torch.float32)
-    state.disturb(model.module)
     expected = SaliscopeError if isinstance(error, RuntimeError) else KeyboardInterrupt
     for k in range(1, MOST_CALLS):
+        model = case.make(torch.float32)  # a new one: what was learned of the last is not known
+        state.disturb(model.module)
         broken = toys.Calls(model.module, fail_at=k, error=lambda: error)
         with state.unchanged(model.module), broken as calls:
             if calls_needed(model, calls, method, case, expected):

@@ -206,10 +206,9 @@ class Units:
 
     def whole(self) -> Grouping:
         """Return the grouping that moves every kept unit together."""
-        labels = np.zeros(self.shape, dtype=np.int64)
-        if self.keep is not None:
-            labels[~self.keep] = -1
-        return Grouping("all", labels=labels)
+        if self.keep is None:  # one zero, seen everywhere
+            return Grouping("all", labels=np.broadcast_to(np.int64(0), self.shape))
+        return Grouping("all", labels=np.where(self.keep, 0, -1))
 
     def each(self) -> Grouping:
         """Return the grouping in which every kept unit is its own group."""

@@ -27,6 +27,7 @@ from saliscope.core.grids import centers
 from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import Perturbation
 from saliscope.core.units import Units
+from saliscope.models.identity import structure
 from saliscope.models.layers import Place, main_tensor
 
 if TYPE_CHECKING:
@@ -285,12 +286,14 @@ def find(model: TorchModel, sample: Sample, name: str | None) -> Place:
     RefusedError
         The model has no such module.
     """
-    parts = {inner: type(part) for inner, part in model.module.named_modules() if inner}
-    if name is not None and name not in parts:
-        msg = f"layer {name!r} does not exist in {model.name}: {nearest(str(name), parts)}"
-        raise OptionError(msg)
+    if name is not None:
+        parts = [inner for inner, _ in model.module.named_modules() if inner]
+        if name not in parts:
+            msg = f"layer {name!r} does not exist in {model.name}: {nearest(name, parts)}"
+            raise OptionError(msg)
     units = sample.units
-    key = (name, units.dims, units.shape, tuple(parts.items()))
+    built = sample.context.get("structure") or structure(model.module)
+    key = (name, units.dims, units.shape, built)
     known = _KNOWN.setdefault(model.module, {})
     if key not in known:
         survey = _Survey(units)

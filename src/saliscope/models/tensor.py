@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any, overload
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -22,12 +23,14 @@ from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.units import Units
 from saliscope.models.canvas import Canvas
+from saliscope.models.identity import structure
 from saliscope.models.noise import add_noise
 from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
 
 __all__ = ["TensorModel"]
 
 _MOST_CLASSES = 100_000
+_OUTPUTS: WeakKeyDictionary[nn.Module, dict[Hashable, tuple[int, ...]]] = WeakKeyDictionary()
 
 
 class TensorModel(TorchModel):
@@ -44,7 +47,8 @@ class TensorModel(TorchModel):
 
     def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__(module, name)
-        self._shape: tuple[int, ...] | None = None
+        self._shape: tuple[int, ...] = ()
+        self._gave: dict[tuple[int, ...], tuple[int, ...]] = {}  # by the shape of the input
         self._canvas = Canvas()
 
     @contextmanager
@@ -67,14 +71,14 @@ class TensorModel(TorchModel):
             Not a tensor, whole numbers, no example, numbers that are not finite.
         """
         tensor = self._checked(raw, name or "input")
-        self._probe(tensor[:1])
-        assert self._shape is not None
+        built = structure(self.module)
+        self._look_at(tensor[:1], built)
         dims = tuple(f"dim_{i}" for i in range(1, tensor.ndim))
         shape = tuple(tensor.shape[1:])
         if not dims:
             dims, shape = ("element",), (1,)
         units = Units(dims, shape, "element")
-        about = {"output_shape": self._shape, "scalar": tensor.ndim == 1}
+        about = {"output_shape": self._shape, "scalar": tensor.ndim == 1, "structure": built}
         every = [Baseline("example", row) for row in tensor]
         return [
             Sample(
@@ -99,8 +103,9 @@ class TensorModel(TorchModel):
         if raw.ndim == 0 or raw.numel() == 0:
             msg = f"{name}: has shape {tuple(raw.shape)}; give a leading example axis with examples"
             raise InputError(msg)
-        bad = (~torch.isfinite(raw)).nonzero()
-        if len(bad):
+        finite = torch.isfinite(raw)
+        if not finite.all():
+            bad = (~finite).nonzero()
             msg = (
                 f"{name}: {len(bad)} of {raw.numel()} numbers are not finite, the first at index "
                 f"{tuple(bad[0].tolist())}; remove or impute them"
@@ -108,8 +113,25 @@ class TensorModel(TorchModel):
             raise InputError(msg)
         return raw.detach().to(self.device, self.dtype or raw.dtype)
 
-    def _probe(self, one: torch.Tensor) -> None:
-        """See what one example gives: the shape and kind of the output."""
+    def _look_at(self, one: torch.Tensor, built: Hashable) -> None:
+        """See what one example gives, once for inputs of one shape: the kind of the output."""
+        known = _OUTPUTS.setdefault(self.module, {})
+        key = (tuple(one.shape), one.dtype, built)
+        if key not in known:
+            known[key] = self._probe(one)
+        self._shape = self._gave[tuple(one.shape[1:])] = known[key]
+        width = self._shape[0] if len(self._shape) == 1 else 0
+        if 1 < width <= _MOST_CLASSES:
+            self.heads = frozenset({"classes", "raw"})
+            self.labels = self.labels or tuple(str(i) for i in range(width))
+        elif len(self._shape) == 0 or self._shape == (1,):
+            self.heads = frozenset({"classes", "raw"})
+            self.labels = ("output",)
+        else:
+            self.heads = frozenset({"raw"})
+
+    def _probe(self, one: torch.Tensor) -> tuple[int, ...]:
+        """Return the shape of what one example gives."""
         with self.quiet(0), torch.no_grad():
             try:
                 output = _main_output(self.module(one.clone()))
@@ -132,16 +154,7 @@ class TensorModel(TorchModel):
                 "leads with the example axis (or an object with .logits)"
             )
             raise ModelError(msg)
-        self._shape = tuple(output.shape[1:])
-        width = self._shape[0] if len(self._shape) == 1 else 0
-        if 1 < width <= _MOST_CLASSES:
-            self.heads = frozenset({"classes", "raw"})
-            self.labels = self.labels or tuple(str(i) for i in range(width))
-        elif len(self._shape) == 0 or self._shape == (1,):
-            self.heads = frozenset({"classes", "raw"})
-            self.labels = ("output",)
-        else:
-            self.heads = frozenset({"raw"})
+        return tuple(output.shape[1:])
 
     def baseline(self, sample: Sample, given: object) -> Baseline:
         """Return zeros by default, or a number, or a tensor in the shape of the input."""
@@ -199,6 +212,9 @@ class TensorModel(TorchModel):
         if output is None or len(output) != len(leaf):
             msg = f"the model returned no row per input ({len(leaf)} were given)"
             raise ModelError(msg)
+        gave = tuple(output.shape[1:])
+        if self._gave.get(tuple(leaf.shape[1:]), gave) != gave:  # the model has changed since
+            _OUTPUTS.pop(self.module, None)
         flat = output.reshape(len(leaf), -1)
         return {head: whole if head == "call" else flat for head in heads}, leaf
 
@@ -273,7 +289,7 @@ def _blend(piece: Piece, out: torch.Tensor) -> None:
     value: torch.Tensor = piece.sample.value
     moved, grouping = piece.perturbation, piece.perturbation.grouping
     assert grouping.labels is not None
-    weights = np.stack([moved.row(int(row)) for row in piece.rows])
+    weights = moved.matrix(piece.rows)
     if grouping.count == 1 and bool((grouping.labels == 0).all()):
         alpha = torch.from_numpy(weights[:, 0]).to(value).reshape(-1, *(1 for _ in value.shape))
     else:

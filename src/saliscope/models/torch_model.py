@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,14 +17,15 @@ from saliscope.core.health import Finding, finding
 from saliscope.core.model import Pass, Piece, Reader, Sample
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import FloatArray
+from saliscope.models.identity import weights_of
 from saliscope.models.memory import PeakBytes
 from saliscope.models.quiet import lock, quiet
 from saliscope.models.readout import accumulating, read
 from saliscope.models.rules import find_rule
 
 __all__ = [
-    "Batch", "TorchModel", "as_device", "as_dtype", "fill_value", "fills_of", "fingerprint",
-    "plain",
+    "Batch", "TorchModel", "as_device", "as_dtype", "as_numpy", "fill_value", "fills_of", "plain",
+    "slopes",
 ]  # fmt: skip
 
 ReadOff = tuple[torch.Tensor, torch.Tensor | None]
@@ -55,34 +55,6 @@ def as_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
         msg = f"dtype {dtype!r} does not exist: {nearest(dtype, known)}"
         raise OptionError(msg)
     return known[dtype]
-
-
-def fingerprint(module: nn.Module) -> str:
-    """Return a short hash of a module's parameters and buffers.
-
-    At most 4,096 evenly spaced numbers of each tensor are read, so that it is quick on large
-    models and changes with any retraining.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in module.state_dict().items():
-        if not isinstance(tensor, torch.Tensor):
-            continue
-        flat = tensor.detach().reshape(-1)
-        step = max(1, flat.numel() // 4096)
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        part = flat[::step][:4097]
-        part = part.double() if part.is_floating_point() else part.long()
-        digest.update(part.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _version(module: nn.Module) -> tuple[tuple[int, int], ...]:
-    """Return something that changes when weights are changed in place or replaced."""
-    return tuple(
-        (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)  # noqa: SLF001 - counts changes in place
-        for tensor in module.state_dict().values()
-        if isinstance(tensor, torch.Tensor)
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +93,6 @@ class TorchModel:
         floating = next((p for p in module.parameters() if p.is_floating_point()), None)
         self.dtype = floating.dtype if floating is not None else None
         self.noticed: tuple[Finding, ...] = ()
-        self._fingerprint: tuple[object, str] | None = None
 
     # -- what subclasses provide ---------------------------------------------------------------
 
@@ -208,17 +179,15 @@ class TorchModel:
 
     def describe(self) -> Mapping[str, Any]:
         """Return what provenance says of the model."""
-        version = _version(self.module)
-        if self._fingerprint is None or self._fingerprint[0] != version:
-            self._fingerprint = version, fingerprint(self.module)
+        count, weights = weights_of(self.module)
         return {
             "name": self.name,
             "class": type(self.module).__name__,
             "modality": self.modality,
-            "parameters": sum(p.numel() for p in self.module.parameters()),
+            "parameters": count,
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
-            "weights": self._fingerprint[1],
+            "weights": weights,
         }
 
     def run(
@@ -331,7 +300,9 @@ def fills_of(piece: Piece) -> torch.Tensor:
     moved = piece.perturbation
     if moved.choice is None:
         return fill_value(moved.fill)
-    return torch.stack([fill_value(moved.fill_of(int(row))) for row in piece.rows])
+    used, which = np.unique(moved.choice[piece.rows], return_inverse=True)
+    every = torch.stack([fill_value(moved.fills[int(number)]) for number in used])
+    return every[torch.from_numpy(which).to(every.device)]
 
 
 def plain(

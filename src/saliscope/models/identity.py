@@ -1,0 +1,74 @@
+"""What a module is: of which parts it is built, and which weights it has.
+
+What was found of weights is remembered for as long as the module lives and they do not change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+__all__ = ["fingerprint", "structure", "weights_of"]
+
+
+def structure(module: nn.Module) -> Hashable:
+    """Return what is equal for as long as no part of a module is replaced by one of another kind.
+
+    Training does not change it.
+    """
+    parts = tuple(map(type, module.modules()))
+    return parts, tuple(parameter.shape for parameter in module.parameters())
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return a short hash of a module's parameters and buffers.
+
+    At most 4,096 evenly spaced numbers of each tensor are read, so that it is quick on large
+    models and changes with any retraining.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        flat = tensor.detach().reshape(-1)
+        step = max(1, flat.numel() // 4096)
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        part = flat[::step][:4097]
+        part = part.double() if part.is_floating_point() else part.long()
+        digest.update(part.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _version(module: nn.Module) -> tuple[tuple[int, int], ...]:
+    """Return something that changes when weights are changed in place or replaced."""
+    return tuple(
+        (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)  # noqa: SLF001 - counts changes in place
+        for tensor in module.state_dict().values()
+        if isinstance(tensor, torch.Tensor)
+    )
+
+
+_KNOWN: WeakKeyDictionary[nn.Module, tuple[Hashable, int, str]] = WeakKeyDictionary()
+
+
+def weights_of(module: nn.Module) -> tuple[int, str]:
+    """Return the number of a module's parameters, and its fingerprint.
+
+    Examples
+    --------
+    >>> net = nn.Linear(2, 1)
+    >>> count, before = weights_of(net)
+    >>> with torch.no_grad():
+    ...     _ = net.bias.add_(1)
+    >>> count, weights_of(net)[1] == before
+    (3, False)
+    """
+    version, known = _version(module), _KNOWN.get(module)
+    if known is None or known[0] != version:
+        count = sum(parameter.numel() for parameter in module.parameters())
+        known = _KNOWN[module] = version, count, fingerprint(module)
+    return known[1:]

@@ -16,7 +16,7 @@ from saliscope.api.store import Chunk, Store, chunks, computed, left_to_do, resu
 from saliscope.api.workers import Crew, Engine, Tell, crew
 from saliscope.core.attribution import Attribution
 from saliscope.core.engine import Progress
-from saliscope.core.errors import ModelError, SaliscopeError
+from saliscope.core.errors import SaliscopeError
 from saliscope.core.registry import get_method
 from saliscope.models.loading import Origin, origin_of
 from saliscope.models.quiet import threads as threads_of
@@ -38,18 +38,7 @@ class _Orders:
 
     def __call__(self, tell: Tell) -> Callable[[tuple[int, Chunk]], _Made]:
         """Load the model, in a worker."""
-        import torch
-
-        torch.set_num_threads(self.threads)
-        model = self.origin.load()
-        about = model.describe()
-        if about != self.about:
-            msg = (
-                f"{self.origin.source}: a worker loads another model ({about['weights']} on "
-                f"{about['device']}) than is explained here ({self.about['weights']} on "
-                f"{self.about['device']}); save what was changed, and give its folder"
-            )
-            raise ModelError(msg)
+        model = self.origin.again(self.about, self.threads)
         plans = [
             Plan(model=model, method=get_method(method), **rest) for method, rest in self.plans
         ]

@@ -175,7 +175,9 @@ def catalog(
         bool, typer.Option(help="every single-nucleotide missense change too")
     ] = True,
     engine: Annotated[str, typer.Option(help="local or ray")] = "local",
-    workers: Annotated[int, typer.Option(help="of ray")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(help="processes (default: this one, or all of ray)")
+    ] = None,
     model: Model = "zoo:protein",
     budget: Budget = None,
     quiet: Quiet = False,

@@ -138,7 +138,7 @@ def interactions(
 
 def catalog(
     gene: _Gene, out: str, *, panel: str | None, panel_samples: str | None,
-    population: str | None, same: list[str], missense: bool, engine: str, workers: int,
+    population: str | None, same: list[str], missense: bool, engine: str, workers: int | None,
     model: str, budget: str | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Build or extend a catalog."""

@@ -12,7 +12,7 @@ import importlib
 import re
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,10 +47,33 @@ class Origin(NamedTuple):
     dtype: str | torch.dtype | None
     name: str
 
-    def load(self) -> Model:
-        """Load the model again."""
+    def again(self, about: Mapping[str, Any], threads: int) -> Model:
+        """Load the model in another process, which then uses so many threads.
+
+        Parameters
+        ----------
+        about : mapping
+            What the model said of itself (`Model.describe`).
+        threads : int
+
+        Raises
+        ------
+        ModelError
+            Another model is found there now: it was changed in one of the places.
+        """
+        torch.set_num_threads(threads)
         source, device, dtype, name = self
-        return load(source, device=device, dtype=dtype, name=name)
+        model = load(source, device=device, dtype=dtype, name=name)
+        found = model.describe()
+        if found != about:
+            msg = (
+                f"{source}: a worker loads other weights or another device "
+                f"({found['weights']}, {found['device']}) than are explained here "
+                f"({about['weights']}, {about['device']}); save what was changed, and give its "
+                "folder"
+            )
+            raise ModelError(msg)
+        return model
 
 
 def origin_of(model: Model) -> Origin:

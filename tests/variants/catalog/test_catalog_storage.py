@@ -14,6 +14,7 @@ import torch
 
 from saliscope.core.errors import InputError, OptionError
 from saliscope.models.loading import load
+from saliscope.models.protein import ProteinModel
 from saliscope.variants.catalog import forward, storage
 from saliscope.variants.catalog.build import build_catalog
 from saliscope.variants.catalog.catalog import Catalog
@@ -138,9 +139,11 @@ def test_ray_on_two_workers_gives_the_same_bytes(tmp_path, monkeypatch):
     assert not library.is_initialized()
 
 
-def test_ray_without_a_name_of_the_model_is_refused(tmp_path, monkeypatch):
-    with pytest.raises(OptionError, match="give its name or folder, not a ProteinModel"):
-        build_catalog(TOY, load("zoo:protein"), tmp_path / "a", engine="ray")
+def test_workers_without_a_name_of_the_model_are_refused(tmp_path, monkeypatch):
+    known = load("zoo:protein")
+    mine = ProteinModel(known.module, known.tokenizer, "mine")
+    with pytest.raises(OptionError, match="mine is an object of this process; give a name, a fol"):
+        build_catalog(TOY, mine, tmp_path / "a", engine="ray")
     with pytest.raises(OptionError, match="did you mean 'local'"):
         build_catalog(TOY, "zoo:protein", tmp_path / "a", engine="locl")
     with pytest.raises(OptionError, match="workers=0 must be a positive number"):

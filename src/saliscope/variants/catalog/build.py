@@ -8,12 +8,13 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import saliscope
 from saliscope.api.progress import Meter
+from saliscope.api.workers import Engine, check_workers
 from saliscope.core.engine import Progress
-from saliscope.core.errors import InputError, OptionError, nearest
+from saliscope.core.errors import InputError
 from saliscope.core.record import plain
 from saliscope.models.protein import ProteinModel
 from saliscope.variants.calls.panel import Panel
@@ -25,7 +26,7 @@ from saliscope.variants.catalog.assemble import (
     proteins_table,
 )
 from saliscope.variants.catalog.catalog import SCHEMA, Catalog
-from saliscope.variants.catalog.engines import Done, local, on_ray, source_for_ray
+from saliscope.variants.catalog.engines import Done, run_batches, workers_for
 from saliscope.variants.catalog.entries import Wanted, collect
 from saliscope.variants.catalog.forward import (
     BATCH,
@@ -56,13 +57,11 @@ from saliscope.variants.population.record import Population
 
 __all__ = ["build_catalog"]
 
-_ENGINES = ("local", "ray")
-
 
 def build_catalog(
     transcript: Transcript, model: object, folder: str | os.PathLike[str], *,
     population: Population | Matched | None = None, panel: Panel | None = None,
-    missense: bool = True, engine: Literal["local", "ray"] = "local", workers: int = 2,
+    missense: bool = True, engine: Engine = "local", workers: int | None = None,
     progress: bool | Callable[[Progress], None] = False, budget: int | None = None,
 ) -> Catalog:  # fmt: skip
     """Catalog what a model says of a gene's proteins, in a folder of Parquet files.
@@ -80,7 +79,8 @@ def build_catalog(
     ----------
     transcript : Transcript
     model : object
-        A protein language model: anything that `saliscope.load` takes; for Ray a name or a folder.
+        A protein language model: anything that `saliscope.load` takes; for workers what is loaded
+        by a name or from a folder.
     folder : path
         Made if it is not there.
     population : Population or Matched, optional
@@ -88,9 +88,9 @@ def build_catalog(
         Without the subject, if there is one (`Panel.without`).
     missense : bool
     engine : {"local", "ray"}
-        Ray runs the same batches in processes of its own, with the same bytes.
-    workers : int
-        Of Ray.
+        Where workers run: on this machine, or on Ray. The bytes are the same.
+    workers : int, optional
+        Processes. None: this one, or as many as Ray has processors for.
     progress : bool or callable
         True shows a bar; a function gets a `Progress` after every batch that was kept.
     budget : int, optional
@@ -106,7 +106,7 @@ def build_catalog(
         One line: a catalog of another model, gene, build or newer schema; a file that is not
         whole; a folder that cannot be written; a full disk; another build at work.
     OptionError
-        An option that does not exist; Ray with a model object.
+        An option that does not exist; workers with a model object.
 
     Examples
     --------
@@ -117,21 +117,15 @@ def build_catalog(
     ...     round(catalog.score("MR") - catalog.score("MW"), 1)
     0.2
     """
-    if engine not in _ENGINES:
-        msg = f"engine={engine!r} does not exist: {nearest(str(engine), _ENGINES)}"
-        raise OptionError(msg)
-    if isinstance(workers, bool) or workers < 1:
-        msg = f"workers={workers} must be a positive number"
-        raise OptionError(msg)
-    source = source_for_ray(model) if engine == "ray" else ""
+    check_workers(engine, workers)
     place = Path(folder)
     wanted = collect(transcript, population, panel, missense=missense)
     build = _Build(wanted, protein_model(model), place, budget)
 
+    crew = workers_for(build.model, engine, workers, budget)
+
     def run(todo: Sequence[Batch]) -> Generator[Done, None, None]:
-        if engine == "ray":
-            return on_ray(source, build.model, todo, budget, workers)
-        return local(build.model, todo, budget)
+        return run_batches(build.model, todo, budget, crew)
 
     with told(place), locked(place):
         recover(place)

@@ -112,10 +112,8 @@ def spans(
                 )
 
 
-def _part(added: torch.Tensor | None, where: tuple[slice, ...]) -> torch.Tensor | float:
+def _part(added: torch.Tensor, where: tuple[slice, ...]) -> torch.Tensor:
     """Return what is added to a block of scores; axes of length one are for all."""
-    if added is None:
-        return 0.0
     pairs = zip(added.shape, where, strict=False)
     return added[tuple(cut if size > 1 else slice(None) for size, cut in pairs)]
 
@@ -146,18 +144,23 @@ class _Attended(torch.autograd.Function):
         key, value = (kernels.repeat_heads(states, heads) for states in (key, value))
         found = [torch.zeros_like(states, dtype=dtype) for states in (query, key, value)]
         received = torch.zeros(batch, keys, dtype=dtype, device=query.device)
-        for part in spans(batch, heads, queries, keys, kernels.room(dtype, query.device)):
+        # Four matrices of a block are alive at once.
+        most = kernels.room(dtype, query.device) // 4
+        for part in spans(batch, heads, queries, keys, most):
+            pair, rest = part[:2], rows[part[0], None, None, part[2]]
             own, back = query[part].to(dtype) * ctx.scale, slope[part].to(dtype)
-            turned, held = key[part[:2]].to(dtype), value[part[:2]].to(dtype)
-            shares = (own @ turned.mT + _part(added, part)).softmax(-1)
-            found[2][part[:2]] += shares.mT @ back
+            turned, held = key[pair].to(dtype), value[pair].to(dtype)
+            scores = own @ turned.mT
+            if added is not None:
+                scores += _part(added, part)
+            shares = scores.softmax(-1)
+            found[2][pair] += shares.mT @ back
             flow = (back @ held.mT).mul_(shares)  # probabilities times their gradients
-            received[part[0]] += torch.einsum(
-                "bq,bhqk->bk", rows[part[0], part[2]], flow.clamp(min=0)
-            )
-            flow -= shares * flow.sum(-1, keepdim=True)
+            total = flow.sum(-1, keepdim=True)
+            received[part[0]] += (rest @ flow.relu()).sum((1, 2))
+            flow.addcmul_(shares, total, value=-1)
             found[0][part] = (flow @ turned) * ctx.scale
-            found[1][part[:2]] += flow.mT @ own
+            found[1][pair] += flow.mT @ own
         ctx.descent.add(received / heads)
         if groups != heads:
             found[1:] = [f.unflatten(1, (groups, -1)).sum(2) for f in found[1:]]

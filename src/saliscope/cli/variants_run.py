@@ -27,6 +27,10 @@ from saliscope.variants.tables.given import read_tables
 __all__ = ["catalog", "cohort", "interactions", "interpret"]
 
 _Gene = tuple[str, str | None, str | None, str | None]
+_ENTRIES = {
+    "missense": ("missense change", "missense changes"), "variant": ("variant", "variants"),
+    "haplotype": ("haplotype", "haplotypes"), "reference": ("reference", "references"),
+}  # fmt: skip
 
 
 def interpret(
@@ -76,6 +80,7 @@ def interpret(
 def lines(found: Interpretation) -> list[str]:
     """Return the summary of an interpretation, a line per change and copy."""
     told = [f"{found.sample}, {found.gene} ({found.transcript}, {found.build}), {found.phase}"]
+    told += [f"  copy {number} is {copy.label}" for number, copy in enumerate(found.copies, 1)]
     for effect in found.effects:
         head = f"  copy {effect.copy}  {effect.protein}"
         if effect.standing is None or effect.last_out is None or effect.first_in is None:
@@ -162,8 +167,8 @@ def catalog(
         transcript, model, out, population=matched, panel=people, missense=missense,
         progress=not quiet, budget=read_bytes(budget), **options,
     )  # fmt: skip
-    counts = dict(made.entries()["what"].value_counts())
-    say(", ".join(f"{n:,} {what}" for what, n in counts.items()), quiet=quiet)
+    counts = made.entries()["what"].value_counts()
+    say(", ".join(f"{n:,} {_ENTRIES[what][n != 1]}" for what, n in counts.items()), quiet=quiet)
     print(out)
 
 

@@ -137,7 +137,12 @@ def test_simpsons_paradox_is_named():
     a = associate_tables("x", {"s1": [[90, 110], [20, 20]], "s2": [[2, 38], [12, 188]]}, "carrier")
     assert a.reversed
     assert a.crude.odds_ratio > 1 > a.stratified.odds_ratio
-    assert "without strata the direction is the opposite (population structure)" in a.text
+    why = ("both may be 1", "only one of them is sure", "population structure")
+    sure = sum(not e.low <= 1 <= e.high for e in (a.crude, a.stratified))
+    assert f"without strata the direction is the opposite ({why[sure]})" in a.text
+    small = associate_tables("x", {"s1": [[9, 11], [2, 2]], "s2": [[0, 4], [1, 19]]}, "carrier")
+    assert small.reversed
+    assert "the opposite (both may be 1)" in small.text
 
 
 def test_heterogeneity_and_hardy_weinberg_are_named():

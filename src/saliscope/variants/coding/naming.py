@@ -112,6 +112,11 @@ def _own(text: str, name: str, prefix: str) -> str:
         raise InputError(msg)
     if not body.startswith(prefix):
         msg = f"{text}: is not an HGVS name that starts with {prefix!r}"
+        if body.startswith("p.") and prefix == "c.":
+            msg += (
+                "; several changes of the coding sequence can give one change of the protein, "
+                "so name the one that is meant, such as c.719A>G"
+            )
         raise InputError(msg)
     return body.removeprefix(prefix)
 

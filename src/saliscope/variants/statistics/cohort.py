@@ -110,8 +110,10 @@ class Association:
                 f"[{odds_text(s.low)}, {odds_text(s.high)}], p {said(s.p)}"
                 + ("" if self.q is None else f", q {said(self.q)}")
             ]
-        if self.reversed:
-            parts.append("without strata the direction is the opposite (population structure)")
+        if self.reversed and self.crude is not None and self.stratified is not None:
+            sure = sum(not e.low <= 1 <= e.high for e in (self.crude, self.stratified))
+            why = ("both may be 1", "only one of them is sure", "population structure")[sure]
+            parts.append(f"without strata the direction is the opposite ({why})")
         if self.homogeneity is not None and self.homogeneity.tarone_p < _DIFFERENT:
             parts.append(f"odds ratios differ between strata (p {said(self.homogeneity.tarone_p)})")
         if self.skipped:

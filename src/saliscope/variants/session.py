@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from saliscope.core.engine import Progress
-from saliscope.core.errors import OptionError, nearest
+from saliscope.core.errors import InputError, OptionError, nearest
 from saliscope.variants.calls.panel import Panel
 from saliscope.variants.calls.panel import panel as make_panel
 from saliscope.variants.calls.record import Calls
@@ -72,13 +72,25 @@ def read_population(
     same : sequence of str
         Names under which the source has the same transcript.
     build : str, optional
+
+    Raises
+    ------
+    InputError
+        Also where the file has nothing of the transcript.
     """
     region = None
     if transcript.chrom is not None:
         low, high = transcript.span  # with the sites that lend their allele numbers to its ends
         region = (transcript.chrom, max(1, low - NEAR), high + NEAR)
     population = load_population(file, build=build, region=region)
-    return match(population, transcript, names={transcript.name: tuple(same)} if same else None)
+    found = match(population, transcript, names={transcript.name: tuple(same)} if same else None)
+    if not found.matched:
+        msg = (
+            f"{os.fspath(file)}: holds no variant of {transcript.name}; is it the file of another "
+            "gene, or of another part of the genome?"
+        )
+        raise InputError(msg)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

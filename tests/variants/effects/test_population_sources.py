@@ -178,7 +178,7 @@ def test_a_group_of_the_source_can_be_chosen(toy: Toy, tmp_path: Path) -> None:
     assert found.frequent == "reference (to expect on 3,748 of 5,000 haplotypes of nfe)"
     with pytest.raises(InputError, match="'EUR' is not in table of counts; it has: afr, nfe"):
         interpret(calls, "me", toy.model, population=population, group="EUR")
-    with pytest.raises(InputError, match="it has no groups; leave the group out"):
+    with pytest.raises(InputError, match="none was given; there are no groups; leave it out"):
         interpret(calls, "me", toy.model, group="EUR")
 
 
@@ -205,3 +205,10 @@ def test_dbsnp_has_neither_ancestry_nor_people(
     assert set(rows["by"]) == {"total", "study"}
     assert rows["ac"].isna().all()
     assert sorted(rows[rows["by"] == "study"]["frequency"]) == [0.0, 0.0004, 0.25]
+
+
+def test_a_file_of_another_gene_is_refused(tmp_path: Path) -> None:
+    file = write_table(tmp_path, GENE, COPIES)
+    elsewhere = replace(GENE, blocks=((900_000, 900_000 + len(GENE.cds)),))
+    with pytest.raises(InputError, match=r"cohort\.csv: holds no variant of T\.1; is it the file"):
+        read_population(elsewhere, file, (), None)

@@ -88,7 +88,7 @@ class Backdrop:
             if expected is not None:
                 notes.append(expected.sentence)
         if panel is None and population is None:
-            _check_group(group, (), "a population, for none was given")
+            _check_group(group, (), "the population: none was given")
             heads.append("no population was given: nothing is compared with carriers")
         return cls(panel, population, group, ("; ".join(heads), *notes), expected)
 
@@ -295,7 +295,7 @@ class Backdrop:
 
 def _check_group(group: str | None, groups: Sequence[str], where: str) -> None:
     if group is not None and group not in groups:
-        has = f"it has: {', '.join(groups)}" if groups else "it has no groups; leave the group out"
+        has = f"it has: {', '.join(groups)}" if groups else "there are no groups; leave it out"
         msg = f"group {group!r} is not in {where}; {has}"
         raise InputError(msg)
 

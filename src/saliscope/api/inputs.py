@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from saliscope.core.errors import InputError
 from saliscope.core.textfile import lines
 
-__all__ = ["Input", "read_fasta", "read_records", "read_texts"]
+__all__ = ["Input", "files_in", "read_fasta", "read_files", "read_records", "read_texts"]
 
 
-_FASTA = {".fa", ".faa", ".fasta"}
+_ENDINGS = {"protein": (".fa", ".faa", ".fas", ".fasta"), "text": (".txt",)}
 _NO_RECORD = "holds no record; a FASTA record starts with a line '>name'"
 _NO_TEXT = "holds no text; write one text per line"
 
@@ -86,9 +86,56 @@ def read_records(path: str | os.PathLike[str], modality: str) -> Iterator[Input]
     if modality == "protein":
         return read_fasta(path)
     if modality == "text":
-        if Path(path).suffix.lower() in _FASTA:
+        if Path(path).suffix.lower() in _ENDINGS["protein"]:
             msg = f"{path}: is a FASTA file, and this model takes text; give a protein model"
             raise InputError(msg)
         return read_texts(path)
     msg = f"{path}: the command line reads FASTA and text; give tensors from Python"
     raise InputError(msg)
+
+
+def files_in(folder: str | os.PathLike[str], modality: str) -> list[Path]:
+    """Return the FASTA files (for proteins) or text files of a folder, sorted by name.
+
+    Folders within it, and files of other endings, are passed over.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    endings = _ENDINGS.get(modality, ())
+    found = sorted(
+        file
+        for file in Path(folder).iterdir()
+        if file.is_file() and file.suffix.lower() in endings and not file.name.startswith(".")
+    )
+    if not found:
+        kind = "FASTA" if modality == "protein" else "text"
+        msg = f"{folder}: holds no {kind} file ({', '.join(endings)}); give a folder that does"
+        raise InputError(msg)
+    return found
+
+
+def read_files(paths: Sequence[Path], modality: str) -> Iterator[Input]:
+    r"""Yield the records of several files, each named by its file and its name there.
+
+    Files are called by their path below the folder that all are in, so two of them may hold equal
+    names.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = [Path(folder, "a.txt"), Path(folder, "b.txt")]
+    ...     for file in files:
+    ...         _ = file.write_text("good\nbad\n")
+    ...     [named.name for named in read_files(files, "text")]
+    ['a.txt: line 1', 'a.txt: line 2', 'b.txt: line 1', 'b.txt: line 2']
+    """
+    whole = [path.absolute() for path in paths]
+    home = os.path.commonpath([path.parent for path in whole])
+    for path, given in zip(whole, paths, strict=True):
+        place = path.relative_to(home).as_posix()
+        for name, raw in read_records(given, modality):
+            yield Input(f"{place}: {name}", raw)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,18 @@ __all__ = ["run"]
 
 
 def run(
-    source: str, model: str, out: str, *, reduce: str, kind: str | None, layers: str | None,
-    heads: str | None, specials: str, budget: str | None, seed: int, device: str, quiet: bool,
+    sources: Sequence[str], model: str, out: str, *, reduce: str, kind: str | None,
+    layers: str | None, heads: str | None, specials: str, budget: str | None, seed: int,
+    device: str, quiet: bool,
 ) -> None:  # fmt: skip
-    """Write the attention of every record of a file."""
+    """Write the attention of every record of some files."""
     settings: dict[str, Any] = {
         "reduce": reduce, "kind": kind, "specials": specials, "budget": read_bytes(budget),
         "seed": seed, "layers": read_numbers(layers, "--layers"),
         "heads": read_numbers(heads, "--heads"),
     }  # fmt: skip
     adapter = load(model, device=device)
-    inputs = read_inputs(source, adapter.modality)
+    inputs = read_inputs(sources, adapter.modality)
     with Folder(out) as folder:
 
         def results() -> Iterator[tuple[str, str, AttentionMap | SaliscopeError]]:
@@ -36,7 +37,7 @@ def run(
             for item, result in zip(inputs, maps, strict=True):
                 yield item.name, f"attention {reduce}", result
 
-        written = Written(folder.path / "attention.csv", titled(source))
+        written = Written(folder.path / "attention.csv", titled(sources))
         written.add(results())
-        title = f"attention in {Path(titled(source)).name} by {adapter.name}"
+        title = f"attention in {Path(titled(sources)).name} by {adapter.name}"
         finish(folder.path, written, title, len(inputs), quiet=quiet)

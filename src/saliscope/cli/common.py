@@ -8,14 +8,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from saliscope.api.inputs import Input, read_records
+from saliscope.api.inputs import Input, files_in, read_files, read_records
 from saliscope.core.errors import InputError, OptionError
+from saliscope.core.files import shared
 from saliscope.core.registry import MethodSpec, options_from
 
 __all__ = [
-    "Folder", "read_bytes", "read_flags", "read_inputs", "read_numbers", "say", "titled", "warn",
+    "Folder", "read_bytes", "read_flags", "read_inputs", "read_numbers", "say", "split_words",
+    "titled", "warn",
 ]  # fmt: skip
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
@@ -99,21 +102,52 @@ def read_flags(
     return chosen
 
 
-def read_inputs(source: str, modality: str) -> list[Input]:
-    """Return the records of a file, or the literal input itself.
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell inputs from flags that the command itself does not know, and their values.
+
+    Examples
+    --------
+    >>> split_words(["a.fasta", "b.fasta", "--steps", "32", "--absolute"])
+    (['a.fasta', 'b.fasta'], ['--steps', '32', '--absolute'])
+    """
+    inputs: list[str] = []
+    flags: list[str] = []
+    for word in words:
+        valued = bool(flags) and flags[-1].startswith("--") and "=" not in flags[-1]
+        (flags if word.startswith("--") or valued else inputs).append(word)
+    return inputs, flags
+
+
+def read_inputs(sources: Sequence[str], modality: str) -> list[Input]:
+    """Return the records of files and of the files in folders, or one literal input itself.
 
     A source that does not exist and looks like a file name is refused as a missing file.
     """
-    if not source.strip():
-        msg = "INPUT is empty; give a FASTA or text file, or the input itself"
+    if not all(source.strip() for source in sources):
+        msg = "INPUT is empty; give a FASTA or text file, a folder of them, or the input itself"
         raise InputError(msg)
-    if _exists(source):
-        return list(read_records(source, modality))
+    files: dict[Path, Path] = {}  # each once, in the order given
+    for source in sources:
+        if not _exists(source):
+            return [_literal(source, alone=len(sources) == 1)]
+        path = Path(source)
+        for file in files_in(path, modality) if path.is_dir() else [path]:
+            files.setdefault(file.resolve(), file)
+    paths = list(files.values())
+    if len(sources) == 1 and paths == [Path(sources[0])]:
+        return list(read_records(paths[0], modality))
+    return list(read_files(paths, modality))
+
+
+def _literal(source: str, *, alone: bool) -> Input:
     looks_like_file = re.search(r"\.(fa|fasta|faa|txt|tsv|csv|gz|a2m|a3m)$", source, re.IGNORECASE)
     if looks_like_file or (os.sep in source and " " not in source):
         msg = f"{source}: there is no such file"
         raise InputError(msg)
-    return [Input("input", source)]
+    if not alone:
+        msg = f"{source!r}: there is no such file or folder; of several inputs each must be one"
+        raise InputError(msg)
+    return Input("input", source)
 
 
 def _exists(source: str) -> bool:
@@ -123,9 +157,11 @@ def _exists(source: str) -> bool:
         return False
 
 
-def titled(source: str) -> str:
-    """Return what messages and titles call an input: its file, or "input" for a literal."""
-    return source if _exists(source) else "input"
+def titled(sources: Sequence[str]) -> str:
+    """Return what messages and titles call inputs: a file or folder, "input" for a literal."""
+    if len(sources) > 1:
+        return f"{len(sources)} inputs"
+    return sources[0] if _exists(sources[0]) else "input"
 
 
 class Folder:
@@ -134,6 +170,7 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.text, self.path = path, Path(path)
         self.made: list[Path] = []
+        self.inside = ExitStack()
 
     def __enter__(self) -> Folder:
         if not self.text.strip():
@@ -154,9 +191,11 @@ class Folder:
             reason = error.strerror if isinstance(error, OSError) else error
             msg = f"{self.path}: cannot be written ({reason}); choose another folder"
             raise InputError(msg) from error
+        self.inside.enter_context(shared(self.path))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.inside.close()
         if kind is not None:
             self._undo()
 

@@ -31,7 +31,12 @@ _USAGE: type[Exception] = next(
 
 _INTERRUPTED = 130
 
-Source = Annotated[str, typer.Argument(metavar="INPUT", help="FASTA or text file, or the input")]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="FASTA or text files, folders of them, or one input itself"
+    ),
+]  # fmt: skip
 Model = Annotated[
     str,
     typer.Option(
@@ -69,6 +74,7 @@ Examples:
   saliscope explain reviews.txt -m zoo:sentiment --method masking -o out/
   saliscope explain proteins.fasta -m zoo:protein --target V6E -o out/
   saliscope explain MVHLTPEEKSAVTALWGK -m zoo:protein --steps 32 -o out/
+  saliscope explain reviews/ -m zoo:sentiment --by word --workers 4 -o out/
 
 \b
 Further flags are the method's own: see 'saliscope methods NAME'.
@@ -80,8 +86,7 @@ Exit code: 0; 2 on bad input; 1 with --strict where health has errors.
 """,
 )
 def explain(
-    context: typer.Context,
-    source: Source,
+    words: Sources,
     model: Model,
     out: Out,
     method: Method = None,
@@ -99,19 +104,34 @@ def explain(
     budget: Budget = None,
     seed: Seed = 0,
     device: Device = "auto",
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="WHAT", help="group results: word, sentence, codon, or a number"),
+    ] = None,
+    reduce: Annotated[str, typer.Option(help="of a group: sum, mean, max, norm or absmax")] = "sum",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="processes (default: this one)")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="where workers run: local or ray")] = "local",
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="only the K-th of N parts, into records/")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="exit 1 where health has errors")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Say what a model looked at, in each record."""
-    from saliscope.cli.explain import run
+    from saliscope.cli.common import split_words
+    from saliscope.cli.explain import Many, run
 
+    sources, flags = split_words(words)
     run(
-        source, model, out, methods=method or ["integrated_gradients"], targets=target or [],
+        sources, model, out, methods=method or ["integrated_gradients"], targets=target or [],
         general={"baseline": baseline, "fill": fill, "tolerance": tolerance,
                  "max_evaluations": max_evaluations},
-        budget=budget, seed=seed, device=device, strict=strict, quiet=quiet, extra=context.args,
+        budget=budget, seed=seed, device=device, strict=strict, quiet=quiet, extra=flags,
+        many=Many(workers, engine, shard, by, reduce),
     )  # fmt: skip
 
 
@@ -128,7 +148,7 @@ Exit code: 0; 2 on bad input.
 """,
 )
 def attention(
-    source: Source,
+    sources: Sources,
     model: Model,
     out: Out,
     reduce: Annotated[str, typer.Option(help="received, mean, full or rollout")] = "received",
@@ -145,7 +165,7 @@ def attention(
     from saliscope.cli.attention import run
 
     run(
-        source, model, out, reduce=reduce, kind=kind, layers=layers, heads=heads,
+        sources, model, out, reduce=reduce, kind=kind, layers=layers, heads=heads,
         specials=specials, budget=budget, seed=seed, device=device, quiet=quiet,
     )  # fmt: skip
 

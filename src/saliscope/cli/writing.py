@@ -23,7 +23,8 @@ REPORTED = 50
 # The order of the columns that all methods share; others stand behind "value".
 _ORDER = (
     "record", "method", "target", "layer", "module", "head", "query", "key", "position",
-    "residue", "token", "word", "group", "start", "end", "value",
+    "residue", "token", "word", "sentence", "codon", "window", "group", "start", "end", "first",
+    "last", "coding_start", "coding_end", "units", "value",
 )  # fmt: skip
 _HELD = 64
 

@@ -131,7 +131,7 @@ def defaults_page() -> str:
     change = {
         "target": "`target=`", "scale": "`saliscope.Class(..., scale=)`",
         "baseline": "`baseline=`", "fill": "`fill=`", "unit": "`groups=`",
-        "features": "`reduce=` of gradient",
+        "features": "`reduce=` of gradient, smoothgrad, vargrad",
     }  # fmt: skip
     rows = [(f, *(getattr(DEFAULTS[name], f) for name in names), change[f]) for f in fields]
     return (

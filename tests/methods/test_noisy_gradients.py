@@ -20,6 +20,8 @@ from saliscope.core.registry import get_method, options_from
 from saliscope.core.sampling import Moments, rows_at_once
 from saliscope.core.units import Units
 from saliscope.models.protein import ProteinModel
+from saliscope.models.text import TextModel
+from saliscope.show.style import number
 
 BOTH = pytest.mark.parametrize("method", ["smoothgrad", "vargrad"])
 
@@ -246,6 +248,16 @@ def test_a_seed_is_a_draw(method: str) -> None:
     one, same, other = (explain(net, x, method, 0, samples=8, seed=s, budget=1) for s in (1, 1, 2))
     assert one.to_bytes() == same.to_bytes()
     assert not np.allclose(one.to_numpy(), other.to_numpy(), rtol=1e-3)
+
+
+def test_a_page_says_how_sure_each_value_is() -> None:
+    model = TextModel(tokens.bert(), tokens.word_tokenizer(), "bert")
+    a = explain(model, "The film was good", "smoothgrad", 0, samples=8)
+    place = int(np.argmax(a.to_numpy()))
+    error = number(float(f"{stderr(a)[place]:.2g}"))
+    page = a.to_html()
+    assert f"{number(float(a.to_numpy()[place]))} ± {error}<" in page
+    assert "± and thin bars are one standard error." in page
 
 
 @BOTH

@@ -26,7 +26,7 @@ class Defaults:
     unit : str
         What gets a value (``groups=``).
     features : str
-        How the features of one unit become one number (``reduce=`` of gradient).
+        How the features of one unit become one number (``reduce=`` of gradient and its kin).
     """
 
     target: str
@@ -44,7 +44,7 @@ DEFAULTS: dict[str, Defaults] = {
         baseline="mask",
         fill="mask",
         unit="residue",
-        features="gradient: L2 norm over the embedding; else signed sum",
+        features="gradient, smoothgrad, vargrad: L2 norm over the embedding; else signed sum",
     ),
     "text": Defaults(
         target="predicted class (masked language model: likelihood)",
@@ -52,7 +52,7 @@ DEFAULTS: dict[str, Defaults] = {
         baseline="mask",
         fill="mask",
         unit="token (where groups are taken away: word)",
-        features="gradient: L2 norm over the embedding; else signed sum",
+        features="gradient, smoothgrad, vargrad: L2 norm over the embedding; else signed sum",
     ),
     "tensor": Defaults(
         target="predicted class (largest output)",

@@ -143,7 +143,7 @@ def smoothgrad(question: Question, options: SmoothGrad) -> Steps:
     r"\sigma = \text{noise} \cdot (\max x - \min x)",
     signed=False,
     takes={"tolerance", "max_evaluations"},
-    unit="squared score per squared unit of input",
+    unit="variance of the slope",
     aliases=("var_grad", "gradient_variance"),
 )
 def vargrad(question: Question, options: VarGrad) -> Steps:

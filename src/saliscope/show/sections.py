@@ -231,7 +231,9 @@ def rows(track: Track) -> list[Row]:
         value = float(track.values[i])
         tone = "plain" if not track.signed else "up" if value > 0 else "down"
         drop = "" if track.drop is None else number(track.drop[i], sign=True)
-        found.append(Row(clip(track.name(i), 40), track.positions[i],
-                         number(value, sign=track.signed), tone,
+        told = number(value, sign=track.signed)
+        if track.stderr is not None:
+            told += f" ± {number(float(f'{track.stderr[i]:.2g}'))}"
+        found.append(Row(clip(track.name(i), 40), track.positions[i], told, tone,
                          round(strength(value, track.most), 3), drop))  # fmt: skip
     return found

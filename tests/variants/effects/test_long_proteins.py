@@ -145,10 +145,10 @@ def test_what_is_not_seen_together_is_not_tested_and_said(
     (pair,) = found.pairs
     assert {pair.first, pair.second} == {near.short, following.short}
     assert pair.matches > 0
-    unseen = f"not seen together with it: {far.protein}"
+    unseen = f"the model does not see it together with {far.protein}"
     assert near.reading.endswith(f"; {unseen}")
     # what tells the backgrounds of residue 80 apart is all at residue 20
-    alone = "background dependence cannot be assessed: not seen together with it: "
+    alone = "background dependence cannot be assessed, for the model does not see it together with "
     assert far.reading == alone + following.protein
     assert following.protein not in near.reading
     (note,) = (n for n in found.notes if "windows" in n)

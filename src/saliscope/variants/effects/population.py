@@ -210,11 +210,12 @@ class Backdrop:
         ]
         if not unseen:
             return reading
-        few = f"{len(unseen)} of {len(partners)} variants that tell the backgrounds apart"
-        named = ", ".join(unseen) if len(unseen) <= 3 else few
+        few = f"{len(unseen)} of the {len(partners)} variants that tell the backgrounds apart"
+        what = ", ".join(unseen) if len(unseen) <= 3 else few
+        blind = f"the model does not see it together with {what}"
         if len(unseen) == len(partners):
-            return f"background dependence cannot be assessed: not seen together with it: {named}"
-        return f"{reading}; not seen together with it: {named}"
+            return f"background dependence cannot be assessed, for {blind}"
+        return f"{reading}; {blind}"
 
     def source(self, change: Change) -> str:
         """Return where the backgrounds of a change are from."""

@@ -125,6 +125,8 @@ def test_a_background_that_cannot_be_used_is_refused(given: Any, said: str) -> N
 
 
 def test_one_path_cannot_start_at_several_baselines() -> None:
+    with pytest.raises(OptionError, match="starts at one baseline; to average over several use"):
+        explain(NET, X, "integrated_gradients", 0, baseline=["zero", "zero"])
     with pytest.raises(OptionError):
         explain(NET, X, "integrated_gradients", 0, baseline=torch.zeros(3, 2))
 

@@ -217,3 +217,17 @@ def test_literal_input(run: Runner, work: Path) -> None:
     done = run("explain", "it isn't bad", "-m", "bert", "-o", "out", "--method", "masking")
     assert (done.code, done.err) == (0, "")
     assert [r["word"] for r in table(work / "out/attributions.csv")] == ["it", "isn't", "bad"]
+
+
+def test_several_baselines_are_a_background(run: Runner, work: Path) -> None:
+    words = ("explain", "MVHLT", "-m", "esm", "-o", "out", "--baseline", "A", "--baseline", "GGGGG")
+    done = run(*words, "--method", "expected_gradients")
+    assert (done.code, done.err) == (0, "")
+    (record,) = (work / "out/records").glob("*.nc")
+    assert Attribution.load(record).provenance["background"] == ["A", "GGGGG"]
+    refused = run(*words)
+    assert refused.code == 2
+    assert refused.line == (
+        "integrated_gradients starts at one baseline; to average over several use "
+        "expected_gradients"
+    )

@@ -59,6 +59,10 @@ def plan(
             takes = ", ".join(sorted(spec.accepts)) or "none of baseline, fill and tolerance"
             msg = f"{spec.name} does not use {name}=; it takes {takes}"
             raise OptionError(msg)
+    names = isinstance(baseline, (list, tuple)) and any(isinstance(b, str) for b in baseline)
+    if names and not spec.takes & {"background", "examples"}:
+        msg = f"{spec.name} starts at one baseline; to average over several use expected_gradients"
+        raise OptionError(msg)
     if baseline is not None and fill is not None and "background" in spec.takes:
         msg = f"{spec.name} takes one of them: fill=, or baseline= for a background to average over"
         raise OptionError(msg)

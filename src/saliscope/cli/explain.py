@@ -52,7 +52,8 @@ def run(
     shard = _shard(many.shard)
     adapter = load(model, device=device)
     by = _by(many, adapter.modality)
-    target = None if not targets else targets[0] if len(targets) == 1 else list(targets)
+    target = _one_or_more(targets)
+    general = {**general, "baseline": _one_or_more(general["baseline"])}
     # A general parameter goes to the methods that use it, and must be used by one.
     used = {name for spec in specs for name in spec.accepts}
     plans = [
@@ -87,6 +88,12 @@ def run(
         written.add(results())
         title = f"{Path(titled(sources)).name} by {adapter.name}"
         finish(folder.path, written, title, len(inputs), quiet=quiet)
+
+
+def _one_or_more(given: Sequence[str] | None) -> str | list[str] | None:
+    if not given:
+        return None
+    return given[0] if len(given) == 1 else list(given)
 
 
 def _shard(text: str | None) -> Shard | None:

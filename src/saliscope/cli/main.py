@@ -92,7 +92,10 @@ def explain(
     method: Method = None,
     target: Target = None,
     baseline: Annotated[
-        str | None, typer.Option(help="start of paths: mask, zero, pad, token")
+        list[str] | None,
+        typer.Option(
+            help="start of paths: mask, zero, pad, token; repeatable where a method averages"
+        ),
     ] = None,
     fill: Annotated[
         str | None, typer.Option(help="in place of a part: mask, delete, a token")

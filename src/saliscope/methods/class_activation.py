@@ -79,8 +79,8 @@ def grad_cam(question: Question, options: ClassActivation) -> Steps:
     use="several objects of one class, of which Grad-CAM would show the largest only",
     misuse="for evidence against the target, which it cannot see (negative slopes are cut off), "
     "and behind layers whose features may be negative, for which its weights are not derived",
-    source="Chattopadhay et al. 2018, arXiv:1710.11063, section 3, for the exponential of the "
-    "score; the factor exp(f), common to the whole map, is left out",
+    source="Chattopadhay et al. 2018, arXiv:1710.11063, equations 7 and 19, for the exponential of "
+    "the score; the factor exp(f), common to the whole map, is left out",
     equation=r"a_p = \max\Bigl(0, \sum_k w_k A_{kp}\Bigr), \quad "
     r"w_k = \sum_p \frac{\max(0, g_{kp})}{2 + g_{kp} \sum_q A_{kq}}, \quad "
     r"g_{kp} = \frac{\partial f}{\partial A_{kp}}",

@@ -21,7 +21,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from saliscope.core.errors import OptionError, OutOfMemoryError, RefusedError, nearest
+from saliscope.core.errors import (
+    OptionError,
+    OutOfMemoryError,
+    RefusedError,
+    SaliscopeError,
+    nearest,
+)
 from saliscope.core.failures import as_model_error, is_out_of_memory
 from saliscope.core.grids import centers
 from saliscope.core.model import Piece, Sample
@@ -300,6 +306,9 @@ def find(model: TorchModel, sample: Sample, name: str | None) -> Place:
         try:
             with model.quiet(0), torch.enable_grad(), survey.watching(model.module):
                 outputs = _run_noise(model, sample)
+                known[key] = _chosen(survey, outputs, model.name, name)
+        except SaliscopeError:
+            raise
         except Exception as error:
             if is_out_of_memory(error):
                 msg = (
@@ -308,7 +317,6 @@ def find(model: TorchModel, sample: Sample, name: str | None) -> Place:
                 )
                 raise OutOfMemoryError(msg) from error
             raise as_model_error(sample.name, error) from error
-        known[key] = _chosen(survey, outputs, model.name, name)
     return known[key]
 
 
@@ -320,7 +328,8 @@ def _run_noise(model: TorchModel, sample: Sample) -> list[torch.Tensor]:
         low, high = value.min(), value.max()
         sample = replace(sample, value=low + noise * (high - low if high > low else 1))
     piece = Piece(sample, Perturbation.identity(sample.units), np.zeros(1, dtype=np.int64))
-    outputs, _ = model.forward(model.realize([piece]), model.heads, gradients=True)
+    heads = model.heads or {"raw"}
+    outputs, _ = model.forward(model.realize([piece]), heads, gradients=True)
     return [output for output in outputs.values() if isinstance(output, torch.Tensor)]
 
 

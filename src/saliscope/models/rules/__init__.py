@@ -20,6 +20,7 @@ __all__ = ["RULES", "Rule", "find_rule"]
 
 RULES = {
     "deeplift": "saliscope.models.rules.deeplift:DeepLift",
+    "attnlrp": "saliscope.models.rules.attnlrp:AttnLRP",
     "attention": "saliscope.attention.rules:Received",
     "attention_flow": "saliscope.attention.rules:Flow",
     "relevance": "saliscope.attention.rules:Relevance",

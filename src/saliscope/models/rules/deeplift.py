@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ from saliscope.models.rules.tape import Back, Held, Step, Tape, respond
 if TYPE_CHECKING:
     from saliscope.models.torch_model import TorchModel
 
-__all__ = ["LINEAR", "OPERATIONS", "DeepLift"]
+__all__ = ["LINEAR", "OPERATIONS", "DeepLift", "check_linear"]
 
 _RULES: dict[Operation, str] = {
     elementwise(smooth=False): "relu clamp clamp_min clamp_max hardtanh hardsigmoid leaky_relu "
@@ -63,9 +63,7 @@ _RULES: dict[Operation, str] = {
     normalized.softmax: "_softmax _safe_softmax",
     normalized.log_softmax: "_log_softmax",
     normalized.logsumexp: "logsumexp",
-    normalized.layer_norm: "native_layer_norm",
-    normalized.rms_norm: "_fused_rms_norm",
-    normalized.group_norm: "native_group_norm",
+    normalized.norm: "native_layer_norm native_group_norm _fused_rms_norm",
     normalized.batch_norm: "native_batch_norm cudnn_batch_norm",
     normalized.spread: "var std var_mean std_mean",
     normalized.euclidean: "linalg_vector_norm",
@@ -130,7 +128,7 @@ class DeepLift:
         values = [v for v, _ in read_off]
         try:
             _compare(upper.steps, lower.steps)
-            respond(values, upper, _Rule(upper.steps, lower.steps))
+            respond(values, leaf, upper, _Rule(upper.steps, lower.steps))
             folded = model.backward(pieces, readers, batch, leaf, values)
         except RefusedError as error:
             msg = (
@@ -193,7 +191,7 @@ class _Rule:
         self.above, self.below = above, below
         self.done: set[int] = set()
 
-    def __call__(self, kind: str, edges: tuple[bool, ...], number: int | None) -> Back | None:
+    def __call__(self, kind: str, before: tuple[Any, ...], number: int | None) -> Back | None:
         """Return a rule, or None for what is linear."""
         step = self.above[number] if number is not None else None
         name = step.name if step is not None and step.kind == kind else None
@@ -207,12 +205,20 @@ class _Rule:
             if name == "mul" and len(step.movers) == 1:
                 return choices.masked(step, self.below[number])
             return OPERATIONS[name](step, self.below[number])
-        if kind not in LINEAR:
-            msg = f"{name or kind} has no rule and is not linear{_HINTS.get(kind, '')}"
-            raise RefusedError(msg)
-        both = [edges[e] for e in _ONE_OF.get(kind, ()) if e < len(edges)]
-        never = _NEVER.get(kind)
-        if sum(both) > 1 or (never is not None and never < len(edges) and edges[never]):
-            msg = f"{kind} with two inputs that move"
-            raise RefusedError(msg)
+        check_linear(kind, before, name)
         return None
+
+
+def check_linear(kind: str, before: Sequence[Any], name: str | None = None) -> None:
+    """Refuse a node that is not linear in what moves, by its name.
+
+    `before` holds the node of each of its inputs, None where one does not move.
+    """
+    if kind not in LINEAR:
+        msg = f"{name or kind} has no rule and is not linear{_HINTS.get(kind, '')}"
+        raise RefusedError(msg)
+    moving = [number for number, each in enumerate(before) if each is not None]
+    both = [number for number in moving if number in _ONE_OF.get(kind, ())]
+    if len(both) > 1 or _NEVER.get(kind) in moving:
+        msg = f"{kind} with two inputs that move"
+        raise RefusedError(msg)

@@ -16,8 +16,8 @@ from saliscope.models.rules.rescale import given, middle, quotient, wide
 from saliscope.models.rules.tape import Back, Grads, Step
 
 __all__ = [
-    "attention", "batch_norm", "euclidean", "group_norm", "layer_norm", "log_softmax", "logsumexp",
-    "rms_norm", "softmax", "spread",
+    "attention", "batch_norm", "euclidean", "log_softmax", "logsumexp", "norm", "softmax", "spread",
+    "standardizing",
 ]  # fmt: skip
 
 Tensor = torch.Tensor
@@ -134,30 +134,43 @@ def _scaled(weight: Tensor | None, back: Back, shape: Sequence[int], scales: Seq
     return through
 
 
-def layer_norm(step: Step, twin: Step) -> Back:
-    """Return the rule of layer norm."""
-    one, two = (wide(s["input"]) for s in (step, twin))
-    normal = step["normalized_shape"]
-    back = _standardized(one, two, range(-len(normal), 0), step["eps"])
-    return _scaled(step["weight"], back, one.shape, normal)
-
-
-def rms_norm(step: Step, twin: Step) -> Back:
-    """Return the rule of the norm by the root mean square."""
-    one, two = (wide(s["input"]) for s in (step, twin))
-    normal, eps = step["normalized_shape"], step["eps"]
-    eps = torch.finfo(step["input"].dtype).eps if eps is None else eps
-    back = _standardized(one, two, range(-len(normal), 0), eps, centered=False)
-    return _scaled(step["weight"], back, one.shape, normal)
-
-
-def group_norm(step: Step, twin: Step) -> Back:
-    """Return the rule of group norm."""
+def _arranged(step: Step) -> tuple[tuple[int, ...], list[int], tuple[int, ...]]:
+    """Return how a norm sees its input: its shape, the axes it runs over, the shape of weights."""
     whole = step["input"].shape
-    shape = (whole[0], step["group"], -1)
+    if step.name == "native_group_norm":
+        scales = (1, -1, *(1 for _ in whole[2:]))
+        return (whole[0], step["group"], whole[1:].numel() // step["group"]), [-1], scales
+    normal = step["normalized_shape"]
+    return whole, list(range(-len(normal), 0)), tuple(normal)
+
+
+def _eps(step: Step) -> float:
+    given_eps: float | None = step["eps"]
+    return torch.finfo(step["input"].dtype).eps if given_eps is None else given_eps
+
+
+def norm(step: Step, twin: Step) -> Back:
+    """Return the rule of layer norm, group norm, and the norm by the root mean square."""
+    shape, axes, scales = _arranged(step)
     one, two = (wide(s["input"]).reshape(shape) for s in (step, twin))
-    scales = (1, -1, *(1 for _ in whole[2:]))
-    return _scaled(step["weight"], _standardized(one, two, [-1], step["eps"]), shape, scales)
+    centered = step.name != "_fused_rms_norm"
+    back = _standardized(one, two, axes, _eps(step), centered=centered)
+    return _scaled(step["weight"], back, shape, scales)
+
+
+def standardizing(step: Step) -> Back:
+    """Return what a norm sends back when its scale is taken as known: it then is linear."""
+    shape, axes, scales = _arranged(step)
+    x = wide(step["input"]).reshape(shape)
+    centered = step.name != "_fused_rms_norm"
+    x = x - x.mean(axes, keepdim=True) if centered else x
+    inverse = (x.square().mean(axes, keepdim=True) + _eps(step)).rsqrt()
+
+    def back(incoming: Grads) -> Grads:
+        sent = given(incoming[0]) * inverse
+        return (sent - sent.mean(axes, keepdim=True) if centered else sent,)
+
+    return _scaled(step["weight"], back, shape, scales)
 
 
 def batch_norm(step: Step, twin: Step) -> Back | None:

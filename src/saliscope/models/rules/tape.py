@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
+from torch.autograd.graph import get_gradient_edge
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from saliscope.core.errors import RefusedError
 
-__all__ = ["Back", "Grads", "Held", "Step", "Tape", "respond"]
+__all__ = ["Back", "Grads", "Held", "Shares", "Step", "Tape", "kind", "respond"]
 
 Grads = tuple[torch.Tensor | None, ...]
 Back = Callable[[Grads], Grads]
+Shares = tuple[float, ...]
 Held = dict[int, list[tuple[Any, Any]]]
 
 # Nodes that are named otherwise than their operation.
@@ -209,34 +211,50 @@ def kind(name: str) -> str:
     return re.sub(r"Backward\d*$", "", name).lower()
 
 
-def _nodes(outputs: Sequence[torch.Tensor]) -> Iterator[Any]:
+def _moving(outputs: Sequence[torch.Tensor], leaf: torch.Tensor) -> dict[Any, None]:
+    """Return the nodes between `outputs` and `leaf`, in a fixed order.
+
+    Others require a gradient, too, and do not move: parameters that are not the model's own.
+    """
     waiting = [out.grad_fn for out in outputs if out.grad_fn is not None]
-    seen = set(waiting)
+    after: dict[Any, list[Any]] = {node: [] for node in waiting}
     while waiting:
         node = waiting.pop()
-        yield node
         for before, _ in node.next_functions:
-            if before is not None and before not in seen:
-                seen.add(before)
+            if before is None:
+                continue
+            if before not in after:
+                after[before] = []
                 waiting.append(before)
+            after[before].append(node)
+    found: dict[Any, None] = {}
+    waiting = [node for node in [get_gradient_edge(leaf).node] if node in after]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found[node] = None
+            waiting += after[node]
+    return found
 
 
 def respond(
-    outputs: Sequence[torch.Tensor], tape: Tape,
-    rule: Callable[[str, tuple[bool, ...], int | None], Back | None],
+    outputs: Sequence[torch.Tensor], leaf: torch.Tensor, tape: Tape,
+    rule: Callable[[str, tuple[Any, ...], int | None], Back | Shares | None],
 ) -> None:  # fmt: skip
-    """Let a rule replace what the nodes behind `outputs` send back.
+    """Let a rule replace what the nodes between `outputs` and `leaf` send back.
 
     Parameters
     ----------
     outputs : sequence of torch.Tensor
+    leaf : torch.Tensor
     tape : Tape
         Of the pass that made them.
     rule : callable
-        ``rule(kind, edges, number)`` is asked once per node: what it stands for, which of its
-        inputs move, and the number of its step on the tape (None where there is none). It returns
-        the function from incoming to outgoing gradients, None to leave the node as it is, or
-        raises `RefusedError`.
+        ``rule(kind, before, number)`` is asked once per node: what it stands for, the node of each
+        of its inputs (None where that does not move), and the number of its step on the tape (None
+        where there is none). It returns the function from incoming to outgoing gradients, or what
+        each outgoing gradient is multiplied by, or None to leave the node as it is; or it raises
+        `RefusedError`.
     """
     places: dict[str, list[int]] = defaultdict(list)
     for number, step in enumerate(tape.steps):
@@ -246,12 +264,13 @@ def respond(
     def sequence(number: int) -> int:
         return tape.steps[number].sequence
 
-    for node in _nodes(outputs):
+    moving = _moving(outputs, leaf)
+    for node in moving:
         name = node.name()
         if name == _LEAF:
             continue
         own = node._sequence_nr()  # noqa: SLF001 - as tracers do
-        edges = tuple(before is not None for before, _ in node.next_functions)
+        before = tuple(each if each in moving else None for each, _ in node.next_functions)
         if name == _COPY_SLICES:
             # Part of a tensor was changed in place: by the last operation before this node.
             at = bisect_left(every, own, key=sequence) - 1
@@ -259,16 +278,27 @@ def respond(
             if place is None:
                 msg = "a part of a tensor is changed in place by an operation that was not seen"
                 raise RefusedError(msg)
-            back = rule(tape.steps[at].kind, edges, at)
+            back = rule(tape.steps[at].kind, before, at)
+            if isinstance(back, tuple):
+                msg = f"{tape.steps[at].name} changes a part of a tensor in place"
+                raise RefusedError(msg)
             if back is not None:
                 back = _within(place, back)
         else:
             # Operations run right after their node is made, so it is the first of its kind since.
             same = places[kind(name)]
             at = bisect_left(same, own, key=sequence)
-            back = rule(kind(name), edges, same[at] if at < len(same) else None)
-        if back is not None:
+            back = rule(kind(name), before, same[at] if at < len(same) else None)
+        if isinstance(back, tuple):
+            node.register_hook(functools.partial(_shared, back))
+        elif back is not None:
             node.register_hook(_hook(kind(name), back))
+
+
+def _shared(shares: Shares, own: Grads, _incoming: Grads) -> Grads:
+    return tuple(
+        None if old is None else old * share for old, share in zip(own, shares, strict=True)
+    )
 
 
 def _hook(name: str, back: Back) -> Callable[[Grads, Grads], Grads]:

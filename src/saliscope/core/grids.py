@@ -62,7 +62,7 @@ def resized(values: FloatArray, shape: Sequence[int]) -> FloatArray:
     >>> resized(np.array([0.0, 4.0]), (4,)).tolist()
     [0.0, 1.0, 3.0, 4.0]
     """
-    for axis, units in enumerate(shape, values.ndim - len(shape)):
-        along = np.moveaxis(values, axis, -1)
-        values = np.moveaxis(along @ _weights(along.shape[-1], units), -1, axis)
+    first = values.ndim - len(shape)
+    for units in shape:  # each takes the first axis away and puts its own behind the last
+        values = np.tensordot(values, _weights(values.shape[first], units), ([first], [0]))
     return values

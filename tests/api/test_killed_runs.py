@@ -14,7 +14,8 @@ import pytest
 from helpers import tokens
 
 _PROGRAM = Path(__file__).parents[1] / "helpers" / "killed.py"
-_REVIEWS = Path(__file__).parents[3] / "shared" / "data" / "text" / "uci_sentiment"
+_DATA = Path(os.environ.get("SALISCOPE_DATA", Path(__file__).parents[3] / "shared" / "data"))
+_REVIEWS = _DATA / "text" / "uci_sentiment"
 _WORDS = ["the", "film", "was", "good", "not", "bad", "and", "very", "fine", "unbelievable", "!"]
 
 
@@ -22,7 +23,7 @@ def killed(base: Path, **settings: object) -> str:
     """Kill runs, and return what the program says of it."""
     given = {"seed": 0, "clock": 1, "renames": 2, "every": False, "workers": False, "code": 0,
              "letters": 4096, "reported": 2, **settings}  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(_PROGRAM.parents[1])}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(_PROGRAM), str(base), json.dumps(given)],
         capture_output=True, text=True, check=False, env=environment,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -14,8 +12,9 @@ from torch import nn
 
 import saliscope
 from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor
+from benchmarks.peers import grad_cam
 
-__all__ = ["DIGITS", "grad_cam_package"]
+__all__ = ["DIGITS"]
 
 SHAP = "shap GradientExplainer"
 CAM, CAPTUM = "pytorch-grad-cam", "captum LayerGradCam"
@@ -104,25 +103,6 @@ def block(wide: int, out: int, stride: int) -> nn.Module:
     )  # fmt: skip
 
 
-def grad_cam_package() -> Any:
-    """Import pytorch-grad-cam; it wants torchvision, of which it uses nothing here.
-
-    The torchvision of a package index need not fit a CPU build of torch, so names stand in for it.
-    """
-    if "torchvision" not in sys.modules:
-        for name, members in (
-            ("torchvision", ()), ("torchvision.transforms", ("Compose", "Normalize", "ToTensor")),
-            ("torchvision.transforms.functional", ("resize",)),
-        ):  # fmt: skip
-            module = types.ModuleType(name)
-            for member in members:
-                setattr(module, member, None)
-            sys.modules[name] = module
-    import pytorch_grad_cam
-
-    return pytorch_grad_cam
-
-
 def activation() -> Case:
     """Time Grad-CAM of one class at the last stage of a convolutional network."""
     from captum.attr import LayerGradCam
@@ -134,7 +114,7 @@ def activation() -> Case:
     net = nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
     fit(net, large[:512], classes[:512], 2)
     image, target = large[600:601], int(classes[600])
-    package = grad_cam_package()
+    package = grad_cam()
     peer = package.GradCAM(model=net, target_layers=[net[3]])
     wanted = [package.utils.model_targets.ClassifierOutputTarget(target)]
     layered = LayerGradCam(net, net[3])

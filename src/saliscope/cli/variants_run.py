@@ -168,7 +168,9 @@ def catalog(
         progress=not quiet, budget=read_bytes(budget), **options,
     )  # fmt: skip
     counts = made.entries()["what"].value_counts()
-    say(", ".join(f"{n:,} {_ENTRIES[what][n != 1]}" for what, n in counts.items()), quiet=quiet)
+    say(
+        ", ".join(f"{n:,} {_ENTRIES[str(what)][n != 1]}" for what, n in counts.items()), quiet=quiet
+    )
     print(out)
 
 

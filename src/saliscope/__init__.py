@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         SaliscopeError,
         ToleranceError,
     )
+    from saliscope.core.output_target import Continuation, Tag
     from saliscope.core.registry import methods
     from saliscope.core.sequence_target import (
         Embedding,
@@ -62,15 +63,16 @@ _WHERE = {
     **dict.fromkeys(
         ("Embedding", "Likelihood", "Projection", "Substitution", "Token"),
         "core.sequence_target"),
+    **dict.fromkeys(("Continuation", "Tag"), "core.output_target"),
     **dict.fromkeys(("Call", "Many", "Together"), "core.target"),
 }  # fmt: skip
 
 __all__ = [
-    "DEFAULTS", "AttentionMap", "Attribution", "Call", "Class", "Contrast", "Embedding", "Input",
-    "InputError", "Likelihood", "Many", "ModelError", "OptionError", "OutOfMemoryError", "Output",
-    "Predicted", "Projection", "RefusedError", "SaliscopeError", "Substitution", "Together",
-    "Token", "ToleranceError", "attention", "explain", "load", "measure", "methods", "read_fasta",
-    "read_texts",
+    "DEFAULTS", "AttentionMap", "Attribution", "Call", "Class", "Continuation", "Contrast",
+    "Embedding", "Input", "InputError", "Likelihood", "Many", "ModelError", "OptionError",
+    "OutOfMemoryError", "Output", "Predicted", "Projection", "RefusedError", "SaliscopeError",
+    "Substitution", "Tag", "Together", "Token", "ToleranceError", "attention", "explain", "load",
+    "measure", "methods", "read_fasta", "read_texts",
 ]  # fmt: skip
 
 render.register("plot", "saliscope.show:plot")

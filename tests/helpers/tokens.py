@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,23 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import nn
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
     BertConfig,
     BertForSequenceClassification,
+    BertForTokenClassification,
     EsmConfig,
     EsmForMaskedLM,
     EsmTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 
 RESIDUES = [
@@ -104,4 +114,40 @@ def roberta(dtype: torch.dtype = torch.float32) -> RobertaForSequenceClassificat
     config = RobertaConfig(**_sizes(), max_position_embeddings=64, num_labels=2)
     module = RobertaForSequenceClassification(config)
     spread(module, 5, 2.0)
+    return module.to(dtype).eval()
+
+
+def writer(kind: str, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """Return a small model that writes, with random weights: "gpt2", "llama", "t5" or "bart"."""
+    words = len(WORDS)
+    ends = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
+    made: dict[str, Callable[[], nn.Module]] = {
+        "gpt2": lambda: GPT2LMHeadModel(GPT2Config(
+            vocab_size=words, n_embd=16, n_layer=2, n_head=2, n_positions=40, **ends,
+        )),
+        "llama": lambda: LlamaForCausalLM(LlamaConfig(
+            **_sizes() | ends, num_key_value_heads=1, max_position_embeddings=40,
+        )),
+        "t5": lambda: T5ForConditionalGeneration(T5Config(
+            vocab_size=words, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2,
+            decoder_start_token_id=0, pad_token_id=0, eos_token_id=3,
+        )),
+        "bart": lambda: BartForConditionalGeneration(BartConfig(
+            vocab_size=words, d_model=16, encoder_layers=2, decoder_layers=2,
+            encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=24,
+            decoder_ffn_dim=24, max_position_embeddings=40, scale_embedding=True,
+            decoder_start_token_id=3, **ends,
+        )),
+    }  # fmt: skip
+    module = made[kind]()
+    spread(module, 6, 2.0)
+    return module.to(dtype).eval()
+
+
+def tagger(dtype: torch.dtype = torch.float64) -> BertForTokenClassification:
+    """Return a small BERT that labels every token, with random weights."""
+    labels = dict(enumerate(("O", "B-LOC", "I-LOC")))
+    config = BertConfig(**_sizes(), max_position_embeddings=64, id2label=labels)
+    module = BertForTokenClassification(config)
+    spread(module, 7, 2.0)
     return module.to(dtype).eval()

@@ -127,7 +127,9 @@ def _measured(
     for named in chunk:
         try:
             samples = model.prepare(named.raw, name=named.name or None)
-            made = [job_of(s, as_target(target, model).bind(model, s)) for s in samples]
+            wanted = [as_target(target, model) for _ in samples]
+            samples = [w.on(model, s) for w, s in zip(wanted, samples, strict=True)]
+            made = [job_of(s, w.bind(model, s)) for w, s in zip(wanted, samples, strict=True)]
         except SaliscopeError as error:
             found.append(error)
             continue

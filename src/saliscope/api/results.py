@@ -17,6 +17,7 @@ from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.record import Arrays
 from saliscope.core.registry import MethodSpec
+from saliscope.core.target import BoundTarget
 from saliscope.core.tasks import Outcome
 from saliscope.core.units import Units
 
@@ -53,7 +54,9 @@ def assemble(
     first = outcomes[0]
     estimates = [o.estimate for o in outcomes]
     assert all(e is not None for e in estimates)
-    made: list[Estimate] = [e for e in estimates if e is not None]
+    made: list[Estimate] = [
+        _reached(o.job.target, e) for o, e in zip(outcomes, estimates, strict=True) if e is not None
+    ]
     sample, target = first.job.sample, first.job.target
     units = made[0].units or sample.units
     examples = wanted.model.modality == "tensor"
@@ -121,6 +124,21 @@ def _names(units: Units) -> list[str]:
         return [str(place) for place in places]
     between = "" if units.kind == "residue" else " "
     return [f"{label}{between}{place}" for label, place in zip(labels, places, strict=True)]
+
+
+def _reached(target: BoundTarget, estimate: Estimate) -> Estimate:
+    """Return a map that is exactly zero at units that cannot change a target.
+
+    There, the difference of two passes is the rounding of their batches, or the error of a sample.
+    """
+    reach, units = target.reach, estimate.units
+    if reach is None or (units is not None and units.members is None):
+        return estimate
+    if units is not None:
+        groups = [reach[:, units.members == group].any(1) for group in range(units.size)]
+        reach = np.stack(groups, axis=1)
+    extra = {name: np.where(reach, more, 0.0) for name, more in estimate.extra.items()}
+    return dataclasses.replace(estimate, values=np.where(reach, estimate.values, 0.0), extra=extra)
 
 
 def _some(array: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
@@ -262,10 +280,11 @@ def _replaced(question: Question, spec: MethodSpec) -> dict[str, Any]:
 
 def _prediction(wanted: Plan, outcome: Outcome | None) -> list[dict[str, Any]]:
     """Return labels with probabilities, the most probable first (at most five)."""
-    if outcome is None or outcome.estimate is None or wanted.model.labels is None:
+    if outcome is None or outcome.estimate is None or "classes" not in wanted.model.heads:
         return []
     probabilities = outcome.estimate.extra["probability"][:, 0]
     score = outcome.estimate.score
+    assert wanted.model.labels is not None
     order = np.argsort(-score, kind="stable")[:5]
     return [
         {

@@ -15,13 +15,13 @@ from saliscope.api.planning import Later, Plan
 from saliscope.api.results import assemble
 from saliscope.core.ask import Layer, Question, Steps
 from saliscope.core.attribution import Attribution
-from saliscope.core.class_target import Class, Predicted
+from saliscope.core.class_target import Predicted, every_class
 from saliscope.core.engine import Job, Outcome, Progress, drive
 from saliscope.core.errors import OptionError, RefusedError, SaliscopeError
 from saliscope.core.health import Finding
 from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline
-from saliscope.core.target import BoundTarget, Many
+from saliscope.core.target import POSITIONED, BoundTarget
 from saliscope.core.target_spec import as_target
 
 __all__ = ["Result", "compute"]
@@ -72,6 +72,7 @@ def _prepared(wanted: Plan, named: Input) -> _Case:
     case, model = _Case(named), wanted.model
     try:
         samples = list(model.prepare(named.raw, name=named.name or None))
+        samples = [wanted.target.on(model, sample) for sample in samples]
         if "layer" in wanted.method.takes:
             name = getattr(wanted.options, "layer", None)
             case.layers = [model.layer(sample, name) for sample in samples]
@@ -128,16 +129,17 @@ def _run(
 
 def _predict(wanted: Plan, samples: Sequence[Sample], *, steady: bool) -> list[Outcome | None]:
     """Ask for all classes of every sample, where the prediction is needed or shown."""
-    model = wanted.model
-    spec = wanted.target.spec if isinstance(wanted.target, Later) else wanted.target
-    unknown = spec is None or isinstance(spec, Predicted)
-    if "classes" not in model.heads or not (unknown or model.modality != "tensor"):
-        return [None] * len(samples)
-    assert model.labels is not None
-    every = Many(tuple(Class(i) for i in range(len(model.labels))))
-
-    jobs = [job_of(s, every.bind(model, s)) for s in samples]
-    return list(drive(model, jobs, budget=wanted.budget, steady=steady))
+    model, target = wanted.model, wanted.target
+    if isinstance(target, Later):
+        target = Predicted() if target.spec is None else target
+    asked = [target.asks(model, s) for s in samples]
+    if model.modality != "tensor":
+        shown = [every_class(model, s) for s in samples]
+        asked = [a or b for a, b in zip(asked, shown, strict=True)]
+    jobs = [job_of(s, a) for s, a in zip(samples, asked, strict=True) if a is not None]
+    found = drive(model, jobs, budget=wanted.budget, steady=steady)
+    with contextlib.closing(found):
+        return [None if a is None else next(found) for a in asked]
 
 
 def _job(
@@ -146,12 +148,11 @@ def _job(
     target = wanted.target
     if isinstance(target, Later):
         target = as_target(target.spec, wanted.model)
-    if isinstance(target, Predicted):
-        assert predicted is not None
+    if predicted is not None and target.asks(wanted.model, sample) is not None:
         if predicted.error is not None:
             raise predicted.error
         assert predicted.estimate is not None
-        target = Class(int(np.argmax(predicted.estimate.score)), scale=target.scale)
+        target = target.known(predicted.estimate.score, wanted.model)
     bound = target.bind(wanted.model, sample)
     run, options = wanted.method.run, wanted.options
     replacements = _replacements(wanted, sample, shared)
@@ -165,7 +166,7 @@ def _make(
     replacements: tuple[Baseline, Sequence[Baseline]], start: Callable[[Question], Steps],
 ) -> Job:  # fmt: skip
     baseline, background = replacements
-    if baseline.deletes and bound.head == "tokens":
+    if baseline.deletes and bound.head in POSITIONED:
         msg = (
             f"{sample.name}: deletion would change what {bound.names[0]} is taken over; "
             "use fill='mask', or a target that does not stand at positions"

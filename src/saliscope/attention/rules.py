@@ -26,6 +26,7 @@ from saliscope.attention.layers import Layer, one_stack, planned
 from saliscope.attention.reducer import Reducer, Reduction, Side
 from saliscope.core.errors import RefusedError
 from saliscope.core.model import Pass, Piece, Reader
+from saliscope.core.target import POSITIONED
 from saliscope.models.layers import main_tensor
 from saliscope.models.tokens import TokenBatch, TokenModel
 from saliscope.models.torch_model import ReadOff, TorchModel, as_numpy, plain, slopes
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Flow", "Received", "Relevance", "Rollout"]
 
-_SAYS_WHERE = {"tokens", "hidden", "embedding"}  # heads whose terms stand at tokens
+_SAYS_WHERE = POSITIONED | {"embedding"}  # heads whose terms stand at tokens
 
 
 @dataclass(frozen=True, eq=False)

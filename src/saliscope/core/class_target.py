@@ -9,20 +9,38 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saliscope.core.errors import OptionError, nearest
-from saliscope.core.target import BoundTarget, Target, bound, needs
+from saliscope.core.target import BoundTarget, Many, Target, bound, needs
+from saliscope.core.units import FloatArray
 
 if TYPE_CHECKING:
     from saliscope.core.model import Model, Sample
 
-__all__ = ["Class", "Contrast", "Output", "Predicted"]
+__all__ = ["Class", "Contrast", "Output", "Predicted", "class_index", "every_class"]
 
 
 @dataclass(frozen=True)
 class Predicted(Target):
     """The class that the model predicts; resolved before binding."""
 
+    def asks(self, model: Model, sample: Sample) -> BoundTarget | None:
+        """Return every class."""
+        return every_class(model, sample)
 
-def _class_index(which: int | str, model: Model) -> int:
+    def known(self, scores: FloatArray, model: Model) -> Target:
+        """Return the class of the largest output."""
+        return Class(int(np.argmax(scores)), scale=self.scale)
+
+
+def every_class(model: Model, sample: Sample) -> BoundTarget | None:
+    """Return all classes as targets; None where there are none."""
+    if "classes" not in model.heads:
+        return None
+    assert model.labels is not None
+    return Many(tuple(Class(i) for i in range(len(model.labels)))).bind(model, sample)
+
+
+def class_index(which: int | str, model: Model) -> int:
+    """Return the index of a class that is given by its index or its label."""
     labels = model.labels
     if labels is None:
         msg = "this model's number of classes is unknown; give the target as a number"
@@ -34,7 +52,7 @@ def _class_index(which: int | str, model: Model) -> int:
         if folded.count(which.casefold()) == 1:
             return folded.index(which.casefold())
         if re.fullmatch(r"-?\d+", which):
-            return _class_index(int(which), model)
+            return class_index(int(which), model)
         msg = f"the model has no class {which!r}: {nearest(which, labels)}"
         raise OptionError(msg)
     if isinstance(which, bool) or not isinstance(which, (int, np.integer)):
@@ -67,7 +85,7 @@ class Class(Target):
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return one term."""
         needs(model, "classes", "a class target")
-        index = _class_index(self.which, model)
+        index = class_index(self.which, model)
         assert model.labels is not None
         scale = self.scale or model.class_scale
         if len(model.labels) == 1 and scale in {"log_prob", "prob", "log_odds"}:
@@ -86,7 +104,7 @@ class Contrast(Target):
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return two terms."""
         needs(model, "classes", "a contrast")
-        a, b = _class_index(self.a, model), _class_index(self.b, model)
+        a, b = class_index(self.a, model), class_index(self.b, model)
         if a == b:
             msg = f"a contrast needs two different classes, got {self.a!r} twice"
             raise OptionError(msg)

@@ -154,6 +154,12 @@ class Model(Protocol):
         """Turn one raw input into samples (several only for a tensor with an example axis)."""
         ...
 
+    def continued(
+        self, sample: Sample, outputs: Sequence[str | Sequence[int] | None], tokens: int
+    ) -> Sample:
+        """Return an input with outputs behind it: texts, ids, or what the model writes (None)."""
+        ...
+
     def baseline(self, sample: Sample, given: object) -> Baseline:
         """Return what stands in place of units; `given` None is the modality's default."""
         ...

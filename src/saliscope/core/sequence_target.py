@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,10 @@ from saliscope.core.target import BoundTarget, Target, bound, needs
 if TYPE_CHECKING:
     from saliscope.core.model import Model, Sample
 
-__all__ = ["Embedding", "Likelihood", "Projection", "Substitution", "Token"]
+__all__ = ["Embedding", "Likelihood", "Projection", "Substitution", "Token", "place_of"]
 
 
-def _where(sample: Sample, position: int) -> int:
+def place_of(sample: Sample, position: int) -> int:
     """Return the place on the model's axis of the unit numbered `position`."""
     numbers = list(sample.units.coords["position"][1])
     kept = sample.units.kept
@@ -25,6 +26,31 @@ def _where(sample: Sample, position: int) -> int:
     except ValueError:
         msg = f"position {position} does not exist; the input has positions 1 to {len(kept)}"
         raise OptionError(msg) from None
+
+
+def _reading(
+    model: Model, places: Sequence[int], what: str, *, context: bool
+) -> tuple[str, list[int]]:
+    """Return the output that says what stands at some places, and where it says so.
+
+    A causal model says it one place before, from the tokens on the left alone.
+    """
+    if "next" not in model.heads:
+        needs(model, "tokens", what)
+        return "tokens", list(places)
+    if context:
+        msg = (
+            f"{model.name} reads from left to right and never sees what it is asked about; "
+            "leave out the context"
+        )
+        raise OptionError(msg)
+    if "embedding" not in model.heads:  # an encoder-decoder
+        msg = f"{model.name} gives probabilities of its output only; use a Continuation as target"
+        raise OptionError(msg)
+    if 0 in places:
+        msg = "nothing stands before the first token, so the model does not say what it should be"
+        raise OptionError(msg)
+    return "next", [place - 1 for place in places]
 
 
 def _letter(sample: Sample, where: int) -> str:
@@ -44,13 +70,13 @@ class Token(Target):
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return one term."""
-        needs(model, "tokens", "a token target")
-        where = _where(sample, self.position)
+        where = place_of(sample, self.position)
+        head, (at,) = _reading(model, [where], "a token target", context=self.context)
         token = self.token or _letter(sample, where)
         name = f"log P({token} at {self.position}{' | context' if self.context else ''})"
         views = ((where,),) if self.context else ((),)
-        term = (0, where, model.token_id(token), 1.0)
-        return bound([name], self.scale or "log_prob", "tokens", [term], views=views)
+        term = (0, at, model.token_id(token), 1.0)
+        return bound([name], self.scale or "log_prob", head, [term], views=views)
 
 
 @dataclass(frozen=True)
@@ -67,8 +93,8 @@ class Substitution(Target):
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return two terms."""
-        needs(model, "tokens", "a substitution")
-        where = _where(sample, self.position)
+        where = place_of(sample, self.position)
+        head, (at,) = _reading(model, [where], "a substitution", context=self.context)
         here = _letter(sample, where)
         if self.wild_type is not None and self.wild_type != here:
             msg = (
@@ -78,16 +104,17 @@ class Substitution(Target):
             raise OptionError(msg)
         suffix = " | context" if self.context else ""
         name = f"{here}{self.position}{self.to}{suffix}"
-        terms = [(0, where, model.token_id(self.to), 1.0), (0, where, model.token_id(here), -1.0)]
+        terms = [(0, at, model.token_id(self.to), 1.0), (0, at, model.token_id(here), -1.0)]
         views = ((where,),) if self.context else ((),)
-        return bound([name], self.scale or "log_prob", "tokens", terms, views=views)
+        return bound([name], self.scale or "log_prob", head, terms, views=views)
 
 
 @dataclass(frozen=True)
 class Likelihood(Target):
     """Log-likelihood of the whole sequence, summed over positions.
 
-    By default in one unmasked pass; with `context=True` every position is masked in turn (the
+    By default in one unmasked pass (of a causal model: each token after those before it, the first
+    one left out); with `context=True` every position is masked in turn (the
     pseudo-log-likelihood of Salazar et al. 2020, one pass per position). With `each=True` every
     position is a target of its own.
     """
@@ -97,15 +124,17 @@ class Likelihood(Target):
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return one term per known unit."""
-        needs(model, "tokens", "a likelihood")
         ids = sample.context["ids"]
         unknown = sample.context.get("unknown", frozenset())
-        places = [int(i) for i in sample.units.kept if int(i) not in unknown]
+        first = 1 if "next" in model.heads else 0  # of which a causal model says nothing
+        places = [int(i) for i in sample.units.kept if int(i) not in unknown and i >= first]
         if not places:
             msg = "no unit of this input is known to the model, so it has no likelihood"
             raise OptionError(msg)
+        head, reads = _reading(model, places, "a likelihood", context=self.context)
         terms = [
-            (i if self.each else 0, place, int(ids[place]), 1.0) for i, place in enumerate(places)
+            (i if self.each else 0, at, int(ids[place]), 1.0)
+            for i, (place, at) in enumerate(zip(places, reads, strict=True))
         ]
         numbers = sample.units.coords["position"][1]
         suffix = " in context" if self.context else ""
@@ -114,9 +143,9 @@ class Likelihood(Target):
             names = [f"log P({_letter(sample, p)} at {numbers[p]}){suffix}" for p in places]
         scale = self.scale or "log_prob"
         if not self.context:
-            return bound(names, scale, "tokens", terms)
+            return bound(names, scale, head, terms)
         views = tuple((place,) for place in places)
-        return bound(names, scale, "tokens", terms, views=views, view=range(len(places)))
+        return bound(names, scale, head, terms, views=views, view=range(len(places)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +188,7 @@ class Embedding(Target):
         names = [f"dimension {i}" for i in range(width)]
         if self.positions is None:
             return bound(names, "raw", "embedding", [(i, 0, i, 1.0) for i in range(width)])
-        places = [_where(sample, position) for position in self.positions]
+        places = [place_of(sample, position) for position in self.positions]
         share = 1.0 / len(places)
         terms = [(i, place, i, share) for place in places for i in range(width)]
         return bound(names, "raw", "hidden", terms)

@@ -25,9 +25,13 @@ from saliscope.core.units import FloatArray
 if TYPE_CHECKING:
     from saliscope.core.model import Model, Sample
 
-__all__ = ["BoundTarget", "Call", "Many", "Scale", "Target", "Together", "bound", "needs"]
+__all__ = [
+    "POSITIONED", "BoundTarget", "Call", "Many", "Scale", "Target", "Together", "bound", "needs",
+]  # fmt: skip
 
 Scale = Literal["logit", "log_prob", "prob", "log_odds", "raw"]
+POSITIONED = frozenset({"tokens", "next", "tags", "hidden"})
+"""Outputs that have an axis of positions."""
 SCALES: tuple[str, ...] = ("logit", "log_prob", "prob", "log_odds", "raw")
 IntArray = npt.NDArray[np.int64]
 
@@ -42,8 +46,9 @@ class BoundTarget:
         One per target.
     scale : str
         Transformation of the output's last axis before terms are read.
-    head : {"classes", "tokens", "embedding", "hidden", "raw", "call", "several"}
-        Which output is read.
+    head : {"classes", "tokens", "next", "tags", "embedding", "hidden", "raw", "call", "several"}
+        Which output is read: "tokens" says what stands at a position, "next" what follows it,
+        "tags" how it is labeled.
     owner, position, index : numpy.ndarray of int, shape (terms,)
         The target that a term belongs to; where it stands on the model's token axis (0 for heads
         without one); which class, token or dimension it reads.
@@ -56,6 +61,9 @@ class BoundTarget:
         For head "call": maps the model's output to (rows,) or (rows, targets).
     key : hashable
         Equal for targets that read the same.
+    reach : numpy.ndarray of bool, shape (targets, units), optional
+        Units that can change each target at all; None is every one. A token that a causal model
+        writes does not depend on what stands behind it.
     parts : tuple of BoundTarget
         For head "several": bound targets of other heads, whose targets follow each other.
     """
@@ -71,6 +79,7 @@ class BoundTarget:
     view: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     call: Callable[..., Any] | None = None
     key: Hashable = None
+    reach: npt.NDArray[np.bool_] | None = None
     parts: tuple[BoundTarget, ...] = ()
 
     @property
@@ -89,7 +98,7 @@ class BoundTarget:
     def has_probability(self) -> bool:
         """Whether each target is one class or token, which has a probability of its own."""
         return (
-            self.head in {"classes", "tokens"}
+            self.head in {"classes", "tokens", "next", "tags"}
             and self.scale != "raw"
             and len(self.views) == 1
             and len(self.owner) == self.count
@@ -130,6 +139,18 @@ class Target:
             msg = f"scale {self.scale!r} does not exist: {nearest(self.scale, SCALES)}"
             raise OptionError(msg)
 
+    def on(self, model: Model, sample: Sample) -> Sample:
+        """Return what the model is given: the sample, or more that this target is read on."""
+        return sample
+
+    def asks(self, model: Model, sample: Sample) -> BoundTarget | None:
+        """Return what must be read off the model before this target is known, if anything."""
+        return None
+
+    def known(self, scores: FloatArray, model: Model) -> Target:
+        """Return this target once the scores that it asks for are there."""
+        return self
+
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return the terms of this target for one sample."""
         msg = f"{type(self).__name__} cannot be bound by itself"
@@ -167,6 +188,14 @@ class Many(Target):
 
     targets: tuple[Target, ...]
 
+    def on(self, model: Model, sample: Sample) -> Sample:
+        """Return the one sample that all are read on."""
+        found = [target.on(model, sample) for target in self.targets]
+        if len({each.key for each in found}) > 1:
+            msg = "several continuations are inputs of their own; explain them apart"
+            raise OptionError(msg)
+        return found[0]
+
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return the terms of all, each owned by its target."""
         parts = [target.bind(model, sample) for target in self.targets]
@@ -184,8 +213,17 @@ class Many(Target):
             index=np.concatenate([p.index for p in parts]),
             weight=np.concatenate([p.weight for p in parts]),
             view=np.concatenate([p.view for p in parts]),
+            reach=_reaches([p.reach for p in parts]),
             key=tuple(p.key for p in parts),
         )
+
+
+def _reaches(
+    parts: Sequence[npt.NDArray[np.bool_] | None],
+) -> npt.NDArray[np.bool_] | None:
+    """Return the reach of several targets together; None where one of them says nothing."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
 
 
 @dataclass(frozen=True)

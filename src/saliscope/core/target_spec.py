@@ -9,6 +9,7 @@ import numpy as np
 
 from saliscope.core.class_target import Class, Contrast, Output, Predicted
 from saliscope.core.errors import OptionError, nearest
+from saliscope.core.output_target import Continuation, Tag
 from saliscope.core.sequence_target import Likelihood, Projection, Substitution, Token
 from saliscope.core.target import Call, Many, Target
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["as_target"]
 
 _SUBSTITUTION = re.compile(r"([A-Z]?)(\d+)([A-Z])(:context)?")
+_WRITTEN = re.compile(r"greedy(?::(\d+))?|(continuation|whole):(.+)", re.DOTALL)
 _POSITION = re.compile(r"(\d+)(:context)?")
 
 
@@ -27,11 +29,13 @@ def as_target(spec: object, model: Model) -> Target:
     Parameters
     ----------
     spec : object
-        None (the default of the model: the predicted class, or a sequence's likelihood), a class
-        number or label, ``("a", "b")`` or ``"a vs b"`` for a contrast, ``"V6E"`` for a
-        substitution, ``"likelihood"``, ``"likelihood:context"``, a tuple of numbers for one
-        entry of a raw output, a list for several targets, a function of the output, or a
-        `Target`.
+        None (the default of the model: the predicted class, a sequence's likelihood, the next
+        token that the model writes, or the label of every token), a class number or label,
+        ``("a", "b")`` or ``"a vs b"`` for a contrast, ``"V6E"`` for a substitution,
+        ``"likelihood"``, ``"likelihood:context"``, ``"greedy:5"``, ``"continuation: text"`` or
+        ``"whole: a vs b"`` for what a model writes, ``"3:B-LOC"`` for the label of a token, a
+        tuple of numbers for one entry of a raw output, a list for several targets, a function of
+        the output, or a `Target`.
     model : Model
 
     Raises
@@ -46,6 +50,10 @@ def as_target(spec: object, model: Model) -> Target:
             return Predicted()
         if "tokens" in model.heads:
             return Likelihood()
+        if "next" in model.heads:
+            return Continuation()
+        if "tags" in model.heads:
+            return Tag()
         if "raw" in model.heads:
             msg = "the output has several axes; give target= as a tuple of numbers, e.g. (0, 1)"
             raise OptionError(msg)
@@ -66,6 +74,8 @@ def as_target(spec: object, model: Model) -> Target:
     if isinstance(spec, str):
         return _from_text(spec, model)
     if isinstance(spec, (int, np.integer)) and not isinstance(spec, bool):
+        if "tags" in model.heads:
+            return Tag(int(spec))
         if "classes" in model.heads or "raw" not in model.heads:
             return Class(int(spec))
         return Output((int(spec),))
@@ -89,7 +99,11 @@ def _from_text(spec: str, model: Model) -> Target:
         if separator and text not in (model.labels or ()):
             return Contrast(a.strip(), b.strip())
         return Class(text)
-    if "tokens" in model.heads:
+    if "tags" in model.heads:
+        return _tag(text)
+    if "next" in model.heads and (found := _WRITTEN.fullmatch(spec)) is not None:
+        return _continuation(found)
+    if {"tokens", "next"} & model.heads:
         if text in {"likelihood", "likelihood:context"}:
             return Likelihood(context=text.endswith("context"))
         found = _SUBSTITUTION.fullmatch(text)
@@ -99,7 +113,9 @@ def _from_text(spec: str, model: Model) -> Target:
         found = _POSITION.fullmatch(text)
         if found:
             return Token(int(found[1]), context=found[2] is not None)
-        known = ("likelihood", "likelihood:context")
+        known = ["likelihood", "likelihood:context"]
+        if "next" in model.heads:
+            known = ["greedy", "greedy:5", "continuation: text", "whole: text", "likelihood"]
         msg = (
             f"target {spec!r} is not known: {nearest(text, known)} (or a substitution such as "
             "'V6E', or a position such as '6'; ':context' masks the position)"
@@ -109,3 +125,23 @@ def _from_text(spec: str, model: Model) -> Target:
         return Output((int(text),))
     msg = f"target {spec!r} is not known for this model"
     raise OptionError(msg)
+
+
+def _continuation(found: re.Match[str]) -> Continuation:
+    """Return what "greedy", "greedy:5", "continuation: text" or "whole: a vs b" stands for."""
+    count, kind, text = found.groups()
+    if kind is None:
+        return Continuation(tokens=int(count or 1))
+    a, _, b = text.partition(" vs ")
+    if b and a.startswith(" "):  # white space before the pair is before each of the two
+        b = f" {b}"
+    return Continuation(a, b or None, each=kind == "continuation")
+
+
+def _tag(text: str) -> Tag:
+    """Return what "tags", "3", "Paris", "3:B-LOC" or "3:B-LOC vs O" stands for."""
+    if text == "tags":
+        return Tag()
+    where, _, label = text.partition(":")
+    a, _, b = (part.strip() for part in label.partition(" vs "))
+    return Tag(int(where) if where.isdecimal() else where, a or None, b or None)

@@ -183,6 +183,8 @@ class Units:
         they do not appear in results.
     groupings : mapping of str to Grouping
         The groupings that an adapter knows: "word" over tokens, ...
+    members : numpy.ndarray of int, optional
+        For units that are groups: which one each of the smaller units belongs to, or -1.
     """
 
     dims: tuple[str, ...]
@@ -191,6 +193,7 @@ class Units:
     coords: Mapping[str, tuple[str, Sequence[object]]] = field(default_factory=dict)
     keep: npt.NDArray[np.bool_] | None = None
     groupings: Mapping[str, Grouping] = field(default_factory=dict)
+    members: npt.NDArray[np.int64] | None = None
 
     @property
     def size(self) -> int:
@@ -287,4 +290,6 @@ class Units:
                     found.append(int(along[where[0] if pick == "first" else where[-1]]))
                 coords[name] = ("position", found)
         coords["position"] = ("position", list(range(1, grouping.count + 1)))
-        return Units(("position",), (grouping.count,), grouping.kind, coords)
+        return Units(
+            ("position",), (grouping.count,), grouping.kind, coords, members=grouping.labels
+        )

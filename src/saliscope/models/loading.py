@@ -33,6 +33,11 @@ __all__ = ["Origin", "load", "origin_of"]
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_ENDINGS = {
+    "ForSequenceClassification": "ForSequenceClassification", "ForMaskedLM": "ForMaskedLM",
+    "ForTokenClassification": "ForTokenClassification", "ForCausalLM": "ForCausalLM",
+    "LMHeadModel": "ForCausalLM",
+}  # fmt: skip
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"}
 # By the module's id, which is its own as long as the adapter (and so the module) lives.
 _SHARED: weakref.WeakValueDictionary[int, TorchModel] = weakref.WeakValueDictionary()
@@ -258,9 +263,11 @@ def _auto_class(config: Any) -> Any:
     import transformers
 
     architecture = (getattr(config, "architectures", None) or [""])[0] or ""
-    for ending in ("ForSequenceClassification", "ForMaskedLM", "ForCausalLM"):
+    if config.is_encoder_decoder and architecture.endswith(("ForConditionalGeneration", "MTModel")):
+        return transformers.AutoModelForSeq2SeqLM
+    for ending, kind in _ENDINGS.items():
         if architecture.endswith(ending):
-            return getattr(transformers, f"AutoModel{ending}")
+            return getattr(transformers, f"AutoModel{kind}")
     if architecture.endswith("ForImageClassification"):
         return transformers.AutoModelForImageClassification
     return transformers.AutoModel

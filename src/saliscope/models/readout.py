@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from saliscope.core.errors import OptionError
-from saliscope.core.target import BoundTarget
+from saliscope.core.target import POSITIONED, BoundTarget
 
 __all__ = ["accumulating", "log_odds", "read", "scaled"]
 
@@ -44,7 +44,7 @@ def _pick(
 ) -> torch.Tensor:
     """Return the scaled output at `terms`, shape (rows, terms)."""
     index = torch.from_numpy(target.index).to(output.device)[terms]
-    if target.head in {"tokens", "hidden"}:
+    if target.head in POSITIONED:
         position = torch.from_numpy(target.position).to(output.device)[terms]
         if scale == "log_odds":
             return log_odds(output[:, position], index.expand(len(output), -1))

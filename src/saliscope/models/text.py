@@ -13,6 +13,7 @@ from saliscope.core.health import Finding, finding
 from saliscope.core.model import Sample
 from saliscope.core.units import Units
 from saliscope.core.words import over_text, sentences_of, words_of
+from saliscope.models.continuing import continued, trimmed
 from saliscope.models.tokens import TokenModel
 
 __all__ = ["TextModel"]
@@ -45,6 +46,12 @@ class TextModel(TokenModel):
         if not isinstance(raw, str):
             msg = f"a text is a string, not {type(raw).__name__}"
             raise InputError(msg)
+        if "next" in self.heads and not self.causal:
+            msg = (
+                f"{self.name} sees the tokens on both sides, so it cannot say what comes next; "
+                "load it with is_decoder=True in its config, or as a masked language model"
+            )
+            raise ModelError(msg)
         label = name or (" ".join(raw[:28].split()) + ("..." if len(raw) > 28 else ""))
         if not raw.strip():
             msg = f"{label or 'input'}: the text is empty; give at least one word"
@@ -61,7 +68,7 @@ class TextModel(TokenModel):
             raise InputError(msg)
         special = np.array(coded["special_tokens_mask"], dtype=bool)
         offsets = [(int(a), int(b)) for a, b in coded["offset_mapping"]]
-        spans = [_trimmed(raw, a, b) for a, b in offsets]
+        spans = [trimmed(raw, a, b) for a, b in offsets]
         if special.all():
             msg = f"{label}: the tokenizer of {self.name} finds no token in it; check the text"
             raise InputError(msg)
@@ -88,9 +95,8 @@ class TextModel(TokenModel):
         }  # fmt: skip
         return [Sample(label, raw, units, None, context, (raw, ids.tobytes()), tuple(found))]
 
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Leave out white space that some tokenizers count to the token behind it."""
-    while start < end and text[start].isspace():
-        start += 1
-    return start, end
+    def continued(
+        self, sample: Sample, outputs: Sequence[str | Sequence[int] | None], tokens: int
+    ) -> Sample:
+        """Return a text with outputs behind it; see `saliscope.models.continuing`."""
+        return continued(self, sample, outputs, tokens)

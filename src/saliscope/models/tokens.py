@@ -8,6 +8,7 @@ are the model's own (measured: bit-exact, which `inputs_embeds` is not).
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence, Set
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,48 +19,45 @@ import torch
 from torch import nn
 
 from saliscope.core.defaults import DEFAULTS
-from saliscope.core.errors import ModelError, OptionError, SaliscopeError, nearest
-from saliscope.core.model import Piece, Sample
+from saliscope.core.errors import OptionError, RefusedError, nearest
+from saliscope.core.model import Pass, Piece, Reader, Sample
 from saliscope.core.perturbation import DELETE, Baseline, Perturbation
+from saliscope.models.kinds import (
+    embedding_of,
+    heads_of,
+    position_limit,
+    readable,
+    reads_both_ways,
+    writes_apart,
+)
+from saliscope.models.layout import Spread, padded, spread
 from saliscope.models.noise import add_noise
 from saliscope.models.quiet import lock
+from saliscope.models.substituting import substituted
 from saliscope.models.torch_model import Batch, TorchModel, fill_value
 
-__all__ = ["TokenModel", "position_limit"]
+__all__ = ["TokenBatch", "TokenModel"]
 
 Ids = npt.NDArray[np.int64]
-_OFFSET_POSITIONS = {"esm", "roberta", "xlm-roberta", "camembert", "longformer", "mpnet"}
-
-
-def readable(module: nn.Module) -> bool:
-    """Return whether there is one stack of self-attention that can be read."""
-    from saliscope.attention.layers import one_stack
-
-    try:
-        return bool(one_stack(module))
-    except SaliscopeError:
-        return False
-
-
-def position_limit(config: Any, tokenizer: Any) -> int | None:
-    """Return how many tokens, specials included, a model can take; None where unlimited."""
-    limits = []
-    positions = getattr(config, "max_position_embeddings", None)
-    if isinstance(positions, int) and positions > 0:
-        if config.model_type in _OFFSET_POSITIONS:  # their positions start behind the padding id
-            positions -= (config.pad_token_id or 0) + 1
-        limits.append(positions)
-    length = getattr(tokenizer, "model_max_length", None)
-    if isinstance(length, int) and 0 < length < 1_000_000:
-        limits.append(length)
-    return min(limits) if limits else None
 
 
 @dataclass(frozen=True, eq=False)
 class TokenBatch(Batch):
-    """A batch of token ids; `pool` marks the tokens that an embedding is averaged over."""
+    """A batch of token ids.
+
+    Parameters
+    ----------
+    pool : torch.Tensor
+        Marks the tokens that an embedding is averaged over.
+    ids : torch.Tensor
+        Along units, shape (rows, units).
+    spread : Spread, optional
+        How units stand in the rows of the module, where not as they stand on their axis.
+    """
 
     pool: torch.Tensor
+    ids: torch.Tensor
+    spread: Spread | None = None
 
 
 class TokenModel(TorchModel):
@@ -82,30 +80,26 @@ class TokenModel(TorchModel):
         self.tokenizer = tokenizer
         config: Any = module.config
         self.config = config
-        find = getattr(module, "get_input_embeddings", None)
-        embedding = find() if find is not None else None
-        if not isinstance(embedding, nn.Module):
-            msg = (
-                f"{name}: {type(module).__name__} names no embedding module; it cannot be explained"
-            )
-            raise ModelError(msg)
-        self.embedding: nn.Module = embedding
+        self.embedding, self.embeddings = embedding_of(module, name)
+        self.apart = writes_apart(module)
         self.base: nn.Module = getattr(module, "base_model", module)
         self.limit = position_limit(self.config, tokenizer)
         self.mask_id: int | None = tokenizer.mask_token_id
-        self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        pads = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)  # which models of text lack
+        self.pad_id: int = next(int(i) for i in pads if i is not None)
         self.token_dropout = bool(getattr(self.config, "token_dropout", False))
-        kind = type(module).__name__
-        heads = {"embedding"}
-        if "ForSequenceClassification" in kind:
-            heads.add("classes")
+        self.heads = heads_of(module)
+        if self.heads & {"classes", "tags"}:
             self.labels = tuple(str(config.id2label[i]) for i in range(config.num_labels))
             many = getattr(config, "problem_type", None) == "multi_label_classification"
             if many or len(self.labels) == 1:  # no softmax over these outputs
                 self.class_scale = "raw"
-        elif "ForMaskedLM" in kind or "ForCausalLM" in kind:
-            heads.add("tokens")
-        self.heads = frozenset(heads)
+
+    @cached_property
+    def causal(self) -> bool:
+        """Whether tokens are said from those before them alone, as its outputs claim."""
+        with self.quiet(0):
+            return self.apart or not reads_both_ways(self.module, self.device)
 
     # -- fills ---------------------------------------------------------------------------------
 
@@ -158,7 +152,8 @@ class TokenModel(TorchModel):
         """Return what stands in place of masked units: as `baseline`, or "delete"."""
         if isinstance(given, str) and given == "delete":
             return DELETE
-        return self.baseline(sample, DEFAULTS[self.modality].fill if given is None else given)
+        choice = DEFAULTS[self.modality].fill if given is None else given
+        return self.baseline(sample, None if given is None and choice == "mask" else choice)
 
     def _replacement(self, choice: str, length: int) -> Ids:
         if choice == "mask":
@@ -241,11 +236,15 @@ class TokenModel(TorchModel):
         """Return the token ids of a row: equal ids are equal inputs."""
         if not self._by_ids(perturbation):
             return None
-        return self._row_ids(sample, perturbation, row, view).tobytes()
+        ids = self._row_ids(sample, perturbation, row, view).tobytes()
+        layout = sample.context.get("layout")
+        return ids if layout is None else (ids, layout.key)
 
     def pack_key(self, sample: Sample, perturbation: Perturbation) -> Hashable:
         """Rows of ids and rows of embeddings go into batches of their own."""
-        return self._by_ids(perturbation)
+        layout = sample.context.get("layout")
+        by_ids = self._by_ids(perturbation)
+        return by_ids if layout is None else (by_ids, layout.kind)
 
     def realize(self, pieces: Sequence[Piece]) -> TokenBatch:
         """Make padded token ids, and the moved embedding where rows are not plain ids."""
@@ -264,26 +263,35 @@ class TokenModel(TorchModel):
                 deleting = fill is not None and fill.deletes
                 pools.append(keep[~self._covered(piece.sample, moved, at)] if deleting else keep)
             starts.append(len(rows))
-        arguments = self.arguments(rows)
-        width = arguments["input_ids"].shape[1]
-        pool = np.zeros((len(rows), width), dtype=bool)
+        ids, attention = padded(rows, self.pad_id, self.device)
+        width = ids.shape[1]
+        layouts = [p.sample.context["layout"] for p in pieces for _ in p.rows
+                   if p.sample.context.get("layout") is not None]  # fmt: skip
+        laid = spread(layouts, width, self.device) if layouts else None
+        pooled = np.zeros((len(rows), width), dtype=bool)
         for i, keep in enumerate(pools):
-            pool[i, : len(keep)] = keep
+            pooled[i, : len(keep)] = keep
         leaf = None if by_ids else self._moved(pieces, starts, width)
-        return TokenBatch(arguments, leaf, starts, torch.from_numpy(pool).to(self.device))
+        arguments = self._passed([ids], [attention])
+        if laid is not None:
+            count = range(len(laid.streams))
+            arguments = self._passed([laid.put(ids, k) for k in count], laid.masks)
+        pool = torch.from_numpy(pooled).to(self.device)
+        return TokenBatch(arguments, leaf, starts, pool, ids, laid)
 
-    def arguments(self, rows: Sequence[Ids]) -> dict[str, torch.Tensor]:
-        """Return token ids and attention mask of some inputs, padded to the longest."""
-        width = max(map(len, rows))
-        ids = np.full((len(rows), width), self.pad_id, dtype=np.int64)
-        attention = np.zeros((len(rows), width), dtype=np.int64)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            attention[i, : len(row)] = 1
-        return {
-            "input_ids": torch.from_numpy(ids).to(self.device),
-            "attention_mask": torch.from_numpy(attention).to(self.device),
-        }
+    def arguments(self, rows: Sequence[Ids]) -> dict[str, Any]:
+        """Return the arguments of a pass for some inputs, padded to the longest."""
+        ids, attention = padded(rows, self.pad_id, self.device)
+        return self._passed([ids], [attention])
+
+    def _passed(self, ids: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> dict[str, Any]:
+        """Return the arguments that hold token ids, stream by stream, and what hides padding."""
+        found: dict[str, Any] = {}
+        for prefix, own, mask in zip(("", "decoder_"), ids, masks, strict=False):
+            found |= {f"{prefix}input_ids": own, f"{prefix}attention_mask": mask}
+        if "next" in self.heads:
+            found["use_cache"] = False
+        return found
 
     def _moved(self, pieces: Sequence[Piece], starts: list[int], width: int) -> torch.Tensor:
         """Return the embedding of every row, moved towards the fill."""
@@ -341,6 +349,16 @@ class TokenModel(TorchModel):
             here[..., list(piece.view), :] = 0.0
         return here
 
+    def _run(self, pieces: Sequence[Piece], readers: Sequence[Reader]) -> list[Pass]:
+        rules = {r.fold.rule for r in readers if r.fold is not None} - {"gradient"}
+        if rules and any(p.sample.context.get("layout") is not None for p in pieces):
+            msg = (
+                f"{rules.pop()} follows one pass over one text, and this target takes several; "
+                "use a gradient, integrated gradients, masking or Shapley values"
+            )
+            raise RefusedError(msg)
+        return super()._run(pieces, readers)
+
     # -- forward -------------------------------------------------------------------------------
 
     def forward(
@@ -348,41 +366,31 @@ class TokenModel(TorchModel):
     ) -> tuple[dict[str, Any], torch.Tensor | None]:
         """Run the module with the embedding substituted (or only observed)."""
         assert isinstance(batch, TokenBatch)
-        seen: dict[str, torch.Tensor] = {}
-
-        def substitute(_module: nn.Module, _args: Any, output: torch.Tensor) -> torch.Tensor | None:
-            if "leaf" in seen:
-                msg = f"{self.name} calls its embedding more than once in a pass"
-                raise ModelError(msg)
-            leaf = output.detach() if batch.leaf is None else batch.leaf
-            seen["leaf"] = leaf.requires_grad_(gradients)
-            # A copy, because some models change the embedding in place, which a leaf forbids.
-            return leaf.clone() if gradients else leaf
+        laid, leaf = batch.spread, batch.leaf
+        if laid is not None and leaf is None and gradients:
+            leaf = self.embed(batch.ids.cpu().numpy())
+        states: list[torch.Tensor] = []
 
         def observe(_module: nn.Module, _args: Any, output: Any) -> None:
-            hidden = output[0] if not isinstance(output, torch.Tensor) else output
-            seen["hidden"] = hidden
+            states.append(output[0] if not isinstance(output, torch.Tensor) else output)
 
-        handles = [self.embedding.register_forward_hook(substitute)]
-        if self.base is not self.module:
-            handles.append(self.base.register_forward_hook(observe))
-        try:
+        with ExitStack() as inside:
+            seen = inside.enter_context(
+                substituted(self.embeddings, leaf, laid, self.name, gradients=gradients)
+            )
+            if self.base is not self.module and not self.apart:
+                inside.callback(self.base.register_forward_hook(observe).remove)
             whole = self.module(**batch.arguments)
-        finally:
-            for handle in handles:
-                handle.remove()
-        if "leaf" not in seen:
-            msg = f"{self.name} did not use its embedding module; it cannot be explained"
-            raise ModelError(msg)
-        hidden = seen.get("hidden", whole[0])
+        hidden = states[-1] if states else whole[0]
         outputs: dict[str, Any] = {"call": whole, "hidden": hidden}
-        if heads & {"classes", "tokens"}:
-            outputs["classes"] = outputs["tokens"] = whole.logits
+        if read := heads & {"classes", "tokens", "next", "tags"}:
+            logits = whole.logits if laid is None else laid.take(whole.logits)
+            outputs |= dict.fromkeys(read, logits)
         if "embedding" in heads:
             pool = batch.pool[..., None]
             total = hidden.masked_fill(~pool, 0.0).sum(1)
             outputs["embedding"] = total / pool.sum(1).clamp(min=1)
-        return outputs, seen["leaf"]
+        return outputs, seen.leaf
 
     def describe(self) -> Mapping[str, Any]:
         """Return what provenance says of the model."""

@@ -148,6 +148,12 @@ class TorchModel:
         """Run without side effects; see `saliscope.models.quiet`."""
         return quiet(self.module, seed)
 
+    def continued(
+        self, sample: Sample, outputs: Sequence[str | Sequence[int] | None], tokens: int
+    ) -> Sample:
+        """Return an input with outputs behind it; this model writes none."""
+        raise self._lacks("writes no output")  # noqa: EM101
+
     def baseline(self, sample: Sample, given: object) -> Baseline:
         """Return what stands in place of units."""
         raise self._lacks("has no baseline")  # noqa: EM101
@@ -243,44 +249,49 @@ class TorchModel:
         """One backward pass per target, of the sum over all rows; each piece folds its part."""
         parts: list[list[FloatArray]] = [[] for _ in readers]
         wanted = [_mixed(v, reader.fold) for v, reader in zip(values, readers, strict=True)]
-        factors = [self._factor(pieces[reader.piece], reader) for reader in readers]
+        factors = [self._factors(pieces[reader.piece], reader) for reader in readers]
         for gradient in slopes(wanted, leaf):
             for i, reader in enumerate(readers):
                 piece = pieces[reader.piece]
                 begin = batch.starts[reader.piece]
                 shape = (len(piece.rows), *self._extent(piece, leaf))
                 own = gradient[tuple(slice(s, s + n) for s, n in _box(begin, shape))]
-                parts[i].append(self._fold(own, piece, reader, factors[i]))
+                parts[i].append(self._fold(own, piece, reader, *factors[i]))
         return [np.stack(p, axis=1) for p in parts]
 
     def _extent(self, piece: Piece, leaf: torch.Tensor) -> tuple[int, ...]:
         """Return the unit axes of a piece within the (padded) leaf."""
         return piece.sample.units.shape
 
-    def _factor(self, piece: Piece, reader: Reader) -> torch.Tensor | None:
-        """Return what the gradients of one piece are multiplied by, for all targets."""
-        assert reader.fold is not None
-        if reader.fold.times == "one":
-            return None
-        away = self.difference(piece, reader.fold.times)
-        return away.to(accumulating(away.dtype))
+    def _factors(
+        self, piece: Piece, reader: Reader
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Return what the gradients of a piece are multiplied by, and the weights of its rows."""
+        fold = reader.fold
+        assert fold is not None
+        away = None
+        if fold.times != "one":
+            away = self.difference(piece, fold.times)
+            away = away.to(accumulating(away.dtype))
+        return away, None if fold.rows is None else torch.from_numpy(fold.rows)
 
     def _fold(
-        self, gradient: torch.Tensor, piece: Piece, reader: Reader, factor: torch.Tensor | None
-    ) -> FloatArray:
+        self, gradient: torch.Tensor, piece: Piece, reader: Reader,
+        away: torch.Tensor | None, rows: torch.Tensor | None,
+    ) -> FloatArray:  # fmt: skip
         """Reduce the gradients of one piece as its reader asked."""
         fold = reader.fold
         assert fold is not None
         gradient = gradient.to(accumulating(gradient.dtype))
-        if factor is not None:
-            gradient = gradient * factor
+        if away is not None:
+            gradient = gradient * away
         units = piece.sample.units.shape
         features = tuple(range(1 + len(units), gradient.ndim))
         if fold.features == "sum" and features:
             gradient, features = gradient.sum(features), ()
-        if fold.rows is not None:
-            weights = torch.from_numpy(fold.rows).to(gradient)
-            gradient = torch.einsum("sr,r...->s...", weights, gradient)
+        if rows is not None:
+            total = rows.to(gradient) @ gradient.reshape(len(gradient), -1)
+            gradient = total.reshape(len(rows), *gradient.shape[1:])
         if fold.features == "each":
             gradient = gradient.reshape(len(gradient), *units, -1)
         if fold.features == "norm":
@@ -301,7 +312,7 @@ def fills_of(piece: Piece) -> torch.Tensor:
     if moved.choice is None:
         return fill_value(moved.fill)
     used, which = np.unique(moved.choice[piece.rows], return_inverse=True)
-    every = torch.stack([fill_value(moved.fills[int(number)]) for number in used])
+    every = torch.stack([fill_value(moved.fills[number]) for number in used.tolist()])
     return every[torch.from_numpy(which).to(every.device)]
 
 
@@ -316,8 +327,9 @@ def plain(
 def slopes(values: Sequence[torch.Tensor], leaf: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield the gradient of each target, summed over rows, at a tensor."""
     targets = max(v.shape[1] for v in values)
-    for number in range(targets):
-        total = torch.stack([v[:, number].sum() for v in values if number < v.shape[1]]).sum()
+    padded = [nn.functional.pad(v, (0, targets - v.shape[1])) for v in values]
+    totals = torch.cat(padded).sum(0)
+    for number, total in enumerate(totals):
         gradient = None
         if total.requires_grad:
             (gradient,) = torch.autograd.grad(

@@ -99,7 +99,7 @@ def test_the_first_page_has_five_lines(html: str) -> None:
     assert "a small demonstration model" in lines
     strongest = re.search(r"Copy 1: p\.Ala154Thr \(with p\.Tyr240Cys\).*?sigma", lines)
     assert strongest is not None
-    assert "last-out −2.31, first-in −1.93, quantile" in strongest[0]
+    assert "last-out −2.31, first-in −1.93 (quantile" in strongest[0]
     assert "of 1,441 missense changes" in strongest[0]
 
 
@@ -257,7 +257,7 @@ def test_linkage_is_listed_by_group_and_says_what_was_correlated(html: str) -> N
     assert "\n".join([*cells, *by_group, "+0.43"]) in text
     assert "Q179H and Y240C" not in text  # not this person's
     assert "Linkage in the panel (5,006 haplotypes, this person left out)" in text
-    assert "Spearman +0.53 over 10 pairs of 5 variants; not tested, 20 pairs are needed." in text
+    assert "over 10 pairs of 5 variants: not tested, 20 pairs are needed." in text
     assert "its shift on each of the panel's 6 distinct proteins" in text
 
 

@@ -76,7 +76,7 @@ def first_page(
     return [
         ("Who", who),
         ("What was measured", measured),
-        ("What stands out", strongest),
+        ("Largest on each copy", strongest),
         ("Compared with whom", list(_compared(one))),
         ("What this is not", cannot),
     ]
@@ -109,7 +109,7 @@ def _strongest(interpretation: Interpretation, copy: int) -> str:
         where = f"with {listing(effect.partners)}" if effect.partners else "alone on its copy"
         parts.append(
             f"{effect.protein} ({where}): last-out {shift_text(effect.last_out)}, first-in "
-            f"{shift_text(effect.first_in)}, {standing_text(effect)}"
+            f"{shift_text(effect.first_in)} ({standing_text(effect)})"
         )
     if not parts and effects:
         parts = ["no change was assessed (see below)"]

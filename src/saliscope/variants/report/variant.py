@@ -195,7 +195,10 @@ def _said(
     if assays and effect.short in assays:
         value, source = assays[effect.short]
         shown = value if isinstance(value, str) else number(value)
-        yield "Measured", f"{shown} ({source})"
+        yield (
+            "Laboratory value",
+            f"{shown} ({source}); not of this person, and not seen by the model",
+        )
 
 
 def _pair_text(pair: Pair) -> str:

@@ -38,7 +38,7 @@ PRIMARY_SET = (
 )
 
 PHASES = {
-    "phased": "phased: which changes share a copy is known",
+    "phased": "phased in the file, and taken from there: which changes share a copy is known",
     "homozygous": "homozygous: both copies are the same, and phase is known",
     "hemizygous": "hemizygous: there is one copy",
     "phase sets": "phased in sets: within a set it is known which changes share a copy, between "

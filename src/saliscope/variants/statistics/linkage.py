@@ -172,13 +172,12 @@ class LinkageCorrelation:
         """What a report says of it."""
         if self.rho is None:
             return f"linkage and correlation of attributions: {self.pairs} pairs, not assessed"
-        start = (
-            f"linkage and correlation of attributions: Spearman {signed(self.rho)} over "
-            f"{self.pairs} pairs of {self.variants} variants"
-        )
+        start = f"linkage and correlation of attributions over {self.pairs} pairs of "
+        start += f"{self.variants} variants"
         if self.p is None:
-            return f"{start}; not tested, {LEAST_TESTED_PAIRS} pairs are needed"
-        return f"{start} (p {said(self.p)}, variants permuted)"
+            return f"{start}: not tested, {LEAST_TESTED_PAIRS} pairs are needed"
+        rho = f"Spearman {signed(self.rho)}"
+        return f"{start}: {rho} (p {said(self.p)}, variants permuted)"
 
 
 def correlate_with_linkage(

@@ -253,19 +253,19 @@ def left_to_do(
     there : callable
         Whether a result is there.
     """
-    missing = [key for key in chunk.fresh if not there(key)]
-    if len(missing) == len(chunk.fresh):
-        return bool(missing), {}
-    failed = {}
-    for key in missing:
-        named = chunk.fresh[key]
+    failed: dict[str, SaliscopeError] = {}
+    for key, named in chunk.fresh.items():
+        if there(key):
+            continue
         try:
             for sample in wanted.model.prepare(named.raw, name=named.name or None):
                 if not isinstance(wanted.target, (Later, Predicted)):
                     wanted.target.bind(wanted.model, sample)
         except SaliscopeError as error:
             failed[key] = error
-    return len(failed) < len(missing), failed
+        else:
+            return True, {}
+    return False, failed
 
 
 def computed(chunk: Chunk, store: Store, compute: Compute) -> dict[str, SaliscopeError]:

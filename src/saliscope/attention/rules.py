@@ -28,8 +28,9 @@ from saliscope.core.errors import RefusedError
 from saliscope.core.model import Pass, Piece, Reader
 from saliscope.core.target import POSITIONED
 from saliscope.models.layers import main_tensor
+from saliscope.models.readout import ReadOff
 from saliscope.models.tokens import TokenBatch, TokenModel
-from saliscope.models.torch_model import ReadOff, TorchModel, as_numpy, plain, slopes
+from saliscope.models.torch_model import TorchModel, as_numpy, plain, slopes
 
 if TYPE_CHECKING:
     from saliscope.core.units import FloatArray

@@ -179,8 +179,8 @@ class Plan:
 
 def draw(
     plan: Plan, at_once: int, ask: Callable[[int], Draw], error: Callable[[], FloatArray]
-) -> Generator[Ask, Answer, tuple[Finding, ...]]:
-    """Draw until the error is small enough, and return what is to be said of it.
+) -> Generator[Ask, Answer, tuple[FloatArray, tuple[Finding, ...]]]:
+    """Draw until the error is small enough; return the error, and what is to be said of it.
 
     Parameters
     ----------
@@ -200,7 +200,8 @@ def draw(
             count = min(at_once, wanted - drawn)
             yield from ask(count)
             drawn += count
-        worst = float(error().max())
+        reached = error()
+        worst = float(reached.max())
         if wanted >= plan.most or not np.isfinite(worst) or worst <= plan.tolerance:
             break
         # The error falls with the root of the number; a little more spares another round.
@@ -208,10 +209,11 @@ def draw(
         step = min(max(needed, drawn + plan.step), 2 * drawn)
         wanted = min(plan.most, math.ceil(step / plan.step) * plan.step)
     if not worst > plan.tolerance:
-        return ()
+        return reached, ()
+    facts = {"error": worst, "tolerance": plan.tolerance}
     if plan.fixed:
-        return (finding("sampling_error", samples=drawn, error=worst, tolerance=plan.tolerance),)
-    return (finding("evaluation_cap", evaluations=drawn, error=worst, tolerance=plan.tolerance),)
+        return reached, (finding("sampling_error", samples=drawn, **facts),)
+    return reached, (finding("evaluation_cap", evaluations=drawn, **facts),)
 
 
 def checked_samples(samples: object, least: int, step: int = 1) -> None:

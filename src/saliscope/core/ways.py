@@ -67,18 +67,19 @@ class Ways:
             self.orders = np.concatenate([self.orders, fresh], axis=1)
         return which, (self.starts[which] + step * _GOLDEN) % 1.0, self.orders[which, step]
 
-    def look(self) -> Generator[Ask, Answer, None]:
-        """Ask for the target at the input."""
-        answer = yield Ask(Perturbation.identity(self.question.units))
-        self.score = answer.values[0]
-
     def ask(self, count: int) -> Generator[Ask, Answer, None]:
-        """Ask for slopes at the next points, summed over each sequence, and at new baselines."""
+        """Ask for slopes at the next points, summed over each sequence, and at new ends."""
         which, places, choice = self._next(count)
         new = np.unique(choice[self.drawn[choice] == 0])
+        first = not self.drawn.any()
         if len(new):
-            answer = yield from ask_ways(self.question, np.zeros(len(new)), new)
-            self.scores[:, new] = answer.values, answer.probabilities
+            ends = np.append(new, new[:1]) if first else new
+            at = np.zeros(len(ends))
+            at[len(new) :] = 1.0  # the input itself
+            answer = yield from ask_ways(self.question, at, ends)
+            self.scores[:, new] = answer.values[: len(new)], answer.probabilities[: len(new)]
+            if first:
+                self.score = answer.values[-1]
         sums = (which == np.arange(self.sequences)[:, None]).astype(np.float64)
         fold = Fold("difference", rows=sums)
         answer = yield from ask_ways(self.question, places, choice, fold)

@@ -128,13 +128,12 @@ def _drawn(question: Question, samples: int | None) -> Steps:
     plan = Plan.of(
         question.tolerance, question.max_evaluations, samples, others=others, step=ways.sequences
     )
-    yield from ways.look()
-    found = yield from draw(plan, _AT_ONCE, ways.ask, ways.error)
+    error, found = yield from draw(plan, _AT_ONCE, ways.ask, ways.error)
     values, stderr = ways.values()
     baseline_score, probability = ways.baseline()
     sampling = relative_error(values, stderr, ways.score - baseline_score)
     return Estimate(
-        values, ways.score, baseline_score, error=ways.error(), additive=True,
+        values, ways.score, baseline_score, error=error, additive=True,
         extra={"stderr": stderr}, tolerance=max(plan.tolerance, 3 * float(sampling.max())),
         findings=(*found, *_baseline_findings(question, probability)),
         notes={"rule": "drawn", "samples": int(ways.drawn.sum()), "baselines": count},

@@ -118,10 +118,12 @@ def smoothgrad(question: Question, options: SmoothGrad) -> Steps:
             return moments.lengths()
         return moments.mean, moments.stderr
 
-    findings = yield from draw(plan, copies.at_once, ask, lambda: relative_error(*values()))
+    reached, findings = yield from draw(
+        plan, copies.at_once, ask, lambda: relative_error(*values())
+    )
     mean, stderr = values()
     return Estimate(
-        mean, copies.score, error=relative_error(mean, stderr), extra={"stderr": stderr},
+        mean, copies.score, error=reached, extra={"stderr": stderr},
         findings=(*findings, *copies.findings(mean)), signed=not norm,
         notes={"reduce": "norm" if norm else "sum", "samples": 2 * moments.count},
     )  # fmt: skip
@@ -174,10 +176,10 @@ def vargrad(question: Question, options: VarGrad) -> Steps:
     def error() -> FloatArray:
         return relative_error(reduced(moments.variance), variances.stderr)
 
-    findings = yield from draw(plan, copies.at_once, ask, error)
+    reached, findings = yield from draw(plan, copies.at_once, ask, error)
     values = reduced(moments.variance)
     return Estimate(
-        values, copies.score, error=error(), extra={"stderr": variances.stderr},
+        values, copies.score, error=reached, extra={"stderr": variances.stderr},
         findings=(*findings, *copies.findings(moments.mean)), signed=False,
         notes={"reduce": "norm" if norm else "sum", "samples": moments.count},
     )  # fmt: skip

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from saliscope.core.errors import OptionError
+from saliscope.core.model import Reader
 from saliscope.core.target import POSITIONED, BoundTarget
 
-__all__ = ["accumulating", "log_odds", "read", "scaled"]
+__all__ = ["ReadOff", "accumulating", "log_odds", "read", "read_each", "scaled"]
+
+ReadOff = tuple[torch.Tensor, torch.Tensor | None]
+"""Values and probabilities of some rows."""
 
 
 def accumulating(dtype: torch.dtype) -> torch.dtype:
@@ -106,3 +115,58 @@ def read(
         return values, None
     with torch.no_grad():
         return values, _pick(output.detach(), target, terms, "prob")
+
+
+def read_each(
+    outputs: dict[str, torch.Tensor], readers: Sequence[Reader], total: int
+) -> list[ReadOff]:
+    """Read off what each reader wants of a batch of `total` rows; see `read`."""
+    if _read_alike(readers, total):
+        whole = read(outputs, readers[0].target, readers[0].view)
+        return _cut(whole, [len(reader.rows) for reader in readers])
+    found = []
+    for reader in readers:
+        own = {head: outputs[head] for head in reader.target.reads}
+        found.append(read(_rows_of(own, reader.rows, total), reader.target, reader.view))
+    return found
+
+
+def _read_alike(readers: Sequence[Reader], total: int) -> bool:
+    """Whether all readers read the same off rows that follow each other, so that one may."""
+    first = readers[0]
+    if first.target.key is None or "call" in first.target.reads:
+        return False
+    if any(r.target.key != first.target.key or r.view != first.view for r in readers[1:]):
+        return False
+    return np.array_equal(np.concatenate([r.rows for r in readers]), np.arange(total))
+
+
+def _cut(whole: ReadOff, sizes: list[int]) -> list[ReadOff]:
+    """Give each reader its rows; going back, one cut costs what one reader's rows would."""
+    values, probabilities = whole
+    parts = values.split(sizes)
+    if probabilities is None:
+        return [(part, None) for part in parts]
+    return list(zip(parts, probabilities.split(sizes), strict=True))
+
+
+def _rows_of(outputs: dict[str, Any], rows: npt.NDArray[np.int64], total: int) -> dict[str, Any]:
+    """Return the outputs at `rows`; the whole batch is passed on without a copy."""
+    if np.array_equal(rows, np.arange(total)):
+        return outputs
+    return {head: _index(value, torch.from_numpy(rows), total) for head, value in outputs.items()}
+
+
+def _index(value: Any, rows: torch.Tensor, total: int) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value[rows.to(value.device)] if value.ndim and len(value) == total else value
+    if isinstance(value, Mapping):
+        picked = {k: _index(v, rows, total) for k, v in value.items()}
+        try:
+            return type(value)(**picked)  # a ModelOutput stays one
+        except TypeError:
+            return picked
+    if isinstance(value, (tuple, list)):
+        parts = [_index(v, rows, total) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value

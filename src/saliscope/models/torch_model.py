@@ -20,15 +20,13 @@ from saliscope.core.units import FloatArray
 from saliscope.models.identity import weights_of
 from saliscope.models.memory import PeakBytes
 from saliscope.models.quiet import lock, quiet
-from saliscope.models.readout import accumulating, read
+from saliscope.models.readout import ReadOff, accumulating, read_each
 from saliscope.models.rules import find_rule
 
 __all__ = [
     "Batch", "TorchModel", "as_device", "as_dtype", "as_numpy", "fill_value", "fills_of", "plain",
     "slopes",
 ]  # fmt: skip
-
-ReadOff = tuple[torch.Tensor, torch.Tensor | None]
 
 
 def as_device(device: str | torch.device | None) -> torch.device:
@@ -234,13 +232,7 @@ class TorchModel:
         heads = {head for reader in readers for head in reader.target.reads}
         with torch.set_grad_enabled(gradients or graph):
             outputs, leaf = self.forward(batch, heads, gradients=gradients)
-            read_off = []
-            for reader in readers:
-                rows = torch.from_numpy(reader.rows).to(self.device)
-                own = {head: outputs[head] for head in reader.target.reads}
-                own = _rows_of(own, rows, batch.starts[-1])
-                read_off.append(read(own, reader.target, reader.view))
-        return read_off, leaf
+            return read_each(outputs, readers, batch.starts[-1]), leaf
 
     def backward(
         self, pieces: Sequence[Piece], readers: Sequence[Reader], batch: Batch,
@@ -249,7 +241,8 @@ class TorchModel:
         """One backward pass per target, of the sum over all rows; each piece folds its part."""
         parts: list[list[FloatArray]] = [[] for _ in readers]
         wanted = [_mixed(v, reader.fold) for v, reader in zip(values, readers, strict=True)]
-        factors = [self._factors(pieces[reader.piece], reader) for reader in readers]
+        kind = accumulating(leaf.dtype)
+        factors = [self._factors(pieces[reader.piece], reader, kind) for reader in readers]
         for gradient in slopes(wanted, leaf):
             for i, reader in enumerate(readers):
                 piece = pieces[reader.piece]
@@ -264,16 +257,15 @@ class TorchModel:
         return piece.sample.units.shape
 
     def _factors(
-        self, piece: Piece, reader: Reader
+        self, piece: Piece, reader: Reader, kind: torch.dtype
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Return what the gradients of a piece are multiplied by, and the weights of its rows."""
         fold = reader.fold
         assert fold is not None
-        away = None
-        if fold.times != "one":
-            away = self.difference(piece, fold.times)
-            away = away.to(accumulating(away.dtype))
-        return away, None if fold.rows is None else torch.from_numpy(fold.rows)
+        away = None if fold.times == "one" else self.difference(piece, fold.times).to(kind)
+        if fold.rows is None:
+            return away, None
+        return away, torch.from_numpy(fold.rows).to(kind).to(self.device)
 
     def _fold(
         self, gradient: torch.Tensor, piece: Piece, reader: Reader,
@@ -290,7 +282,7 @@ class TorchModel:
         if fold.features == "sum" and features:
             gradient, features = gradient.sum(features), ()
         if rows is not None:
-            total = rows.to(gradient) @ gradient.reshape(len(gradient), -1)
+            total = rows @ gradient.reshape(len(gradient), -1)
             gradient = total.reshape(len(rows), *gradient.shape[1:])
         if fold.features == "each":
             gradient = gradient.reshape(len(gradient), *units, -1)
@@ -327,7 +319,11 @@ def plain(
 def slopes(values: Sequence[torch.Tensor], leaf: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield the gradient of each target, summed over rows, at a tensor."""
     targets = max(v.shape[1] for v in values)
-    padded = [nn.functional.pad(v, (0, targets - v.shape[1])) for v in values]
+    few = [v.shape[1] < targets for v in values]
+    padded = [
+        nn.functional.pad(v, (0, targets - v.shape[1])) if short else v
+        for v, short in zip(values, few, strict=True)
+    ]
     totals = torch.cat(padded).sum(0)
     for number, total in enumerate(totals):
         gradient = None
@@ -348,28 +344,6 @@ def _mixed(values: torch.Tensor, fold: Fold | None) -> torch.Tensor:
 
 def _box(begin: int, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(begin, shape[0]), *((0, n) for n in shape[1:])]
-
-
-def _rows_of(outputs: dict[str, Any], rows: torch.Tensor, total: int) -> dict[str, Any]:
-    """Return the outputs at `rows`; the whole batch is passed on without a copy."""
-    if len(rows) == total and bool((rows == torch.arange(total, device=rows.device)).all()):
-        return outputs
-    return {head: _index(value, rows, total) for head, value in outputs.items()}
-
-
-def _index(value: Any, rows: torch.Tensor, total: int) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value[rows] if value.ndim and len(value) == total else value
-    if isinstance(value, Mapping):
-        picked = {k: _index(v, rows, total) for k, v in value.items()}
-        try:
-            return type(value)(**picked)  # a ModelOutput stays one
-        except TypeError:
-            return picked
-    if isinstance(value, (tuple, list)):
-        parts = [_index(v, rows, total) for v in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value
 
 
 def as_numpy(tensor: torch.Tensor) -> FloatArray:

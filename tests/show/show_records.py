@@ -153,3 +153,27 @@ def attention(
             "kind": "encoder", "unit": "residue", "signed": False, "health": [],
             "options": {"specials": "drop"}, "provenance": provenance()}  # fmt: skip
     return AttentionMap(data, {**meta, **more})
+
+
+def written(targets: int, size: int, *, streams: bool = True, signed: bool = True) -> Attribution:
+    """Return what explains the last tokens of a text, each by those before it."""
+    first = size - targets + 1
+    values = np.arange(1.0, targets * size + 1).reshape(targets, size) / 7
+    if signed:
+        values[:, 1::2] *= -1
+    for row in range(targets):
+        values[row, first - 1 + row :] = 0
+    words_ = [f"w{k + 1}" for k in range(size)]
+    coords: dict[str, Any] = {
+        "target": [f"token {k} vs other {k} at {k}" for k in range(first, size + 1)],
+        "position": np.arange(1, size + 1), "token": ("position", words_),
+    }  # fmt: skip
+    if streams:
+        coords["stream"] = (
+            "position", ["prompt"] * (first - 1) + ["output"] * targets
+        )  # fmt: skip
+    data = xr.Dataset({"values": (("target", "position"), values)}, coords=coords)
+    return Attribution(data, {
+        "name": "a text", "text": " ".join(words_), "modality": "text", "method": "gradient",
+        "target": coords["target"], "signed": signed, "unit": "score", "provenance": {},
+    })  # fmt: skip

@@ -12,11 +12,11 @@ import pytest
 from matplotlib.text import Text
 
 from saliscope.core.errors import InputError, OptionError
-from saliscope.show import plot, residue_track, save_figure
+from saliscope.show import html, plot, residue_track, save_figure
 from saliscope.show.choose import PLOTS, default_kind
 from saliscope.show.files import inline_svg
 
-from .show_records import HBB, AttentionMap, attention, protein, tensor, words
+from .show_records import HBB, AttentionMap, attention, protein, tensor, words, written
 
 EVIL = '{{7*7}} <script>alert(1)</script> "><img src=x onerror=alert(1)> $\\frac{ & \x00 \u202e'
 
@@ -63,6 +63,10 @@ def overlaps(figure):
         (tensor((3, 8, 9)), "tensor_plot"),
         (tensor((2, 2, 5, 6)), "tensor_plot"),
         (protein(HBB[:20], targets=[f"t{k}" for k in range(9)]), "tensor_plot"),
+        (written(3, 5), "alignment"),
+        (written(3, 5, signed=False), "alignment"),
+        (written(9, 40, streams=False), "alignment"),
+        (written(2, 5, streams=False), "colored_text"),
     ],
 )
 def test_default_picture(record, kind):
@@ -212,3 +216,23 @@ def test_files_refused(tmp_path):
 
 def test_every_kind_has_a_docstring():
     assert all(draw.__doc__ for draw in PLOTS.values())
+
+
+def test_an_alignment_shows_streams_numbers_and_whole_names():
+    record = written(3, 5)
+    figure = plot(record)
+    drawn = [t.get_text() for t in texts(figure)]
+    assert {"prompt", "output", "token 4 vs other 4 at 4", "explained by", "w1"} <= set(drawn)
+    value = float(record.values[0, 0])
+    assert f"+{value:.2g}" in drawn
+    assert record.values[0, 3] == 0
+    plain = plot(written(9, 40))
+    assert len(texts(plain)) < 120  # no numbers in so many cells
+    with pytest.raises(OptionError, match="target and position"):
+        plot(protein(), kind="alignment")
+
+
+def test_the_page_shows_an_alignment_as_a_picture():
+    page = html([written(3, 5)])
+    assert "<svg" in page
+    assert "token 4 vs other 4 at 4" in page

@@ -27,7 +27,6 @@ from saliscope.api.planning import Later, Plan
 from saliscope.api.results import versions
 from saliscope.api.running import Result
 from saliscope.core.attribution import Attribution
-from saliscope.core.class_target import Predicted
 from saliscope.core.errors import InputError, OptionError, SaliscopeError
 from saliscope.core.files import shared, write_beside
 from saliscope.core.record import plain
@@ -259,8 +258,11 @@ def left_to_do(
             continue
         try:
             for sample in wanted.model.prepare(named.raw, name=named.name or None):
-                if not isinstance(wanted.target, (Later, Predicted)):
-                    wanted.target.bind(wanted.model, sample)
+                if isinstance(wanted.target, Later):
+                    continue
+                given = wanted.target.on(wanted.model, sample)
+                if wanted.target.asks(wanted.model, given) is None:
+                    wanted.target.bind(wanted.model, given)
         except SaliscopeError as error:
             failed[key] = error
         else:

@@ -56,7 +56,8 @@ Target = Annotated[
     list[str] | None,
     typer.Option(
         "--target", "-t", metavar="TARGET",
-        help="class or label, 'a vs b', V6E, likelihood; repeatable",
+        help="class or label, 'a vs b', V6E, likelihood, greedy:5, 'continuation: text', "
+        "'whole: a vs b', 3:B-LOC; repeatable",
     ),
 ]  # fmt: skip
 Budget = Annotated[

@@ -47,7 +47,8 @@ DEFAULTS: dict[str, Defaults] = {
         features="gradient, smoothgrad, vargrad: L2 norm over the embedding; else signed sum",
     ),
     "text": Defaults(
-        target="predicted class (masked language model: likelihood)",
+        target="predicted class (masked language model: likelihood; model that writes: its next "
+        "token; that labels tokens: each label)",
         scale="logit",
         baseline="mask",
         fill="mask",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from saliscope.show.alignment import alignment
 from saliscope.show.bars import word_bars
 from saliscope.show.choose import plot
 from saliscope.show.files import save_figure
@@ -17,6 +18,7 @@ from saliscope.show.tensors import tensor_plot
 from saliscope.show.text import colored_text
 
 __all__ = [
+    "alignment",
     "colored_text",
     "html",
     "layer_position",

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from saliscope.core.errors import OptionError, nearest
 from saliscope.core.record import Record
+from saliscope.show.alignment import alignment
 from saliscope.show.bars import word_bars
 from saliscope.show.heatmaps import layer_position, position_position
 from saliscope.show.reading import ATTENTION, has_positions, is_text
@@ -22,6 +23,7 @@ PLOTS: dict[str, Callable[..., Figure]] = {
     "residue_track": residue_track,
     "colored_text": colored_text,
     "word_bars": word_bars,
+    "alignment": alignment,
     "layer_position": layer_position,
     "position_position": position_position,
     "tensor_plot": tensor_plot,
@@ -37,6 +39,13 @@ def default_kind(record: Record) -> str:
         return "layer_position"
     if not has_positions(record):
         return "tensor_plot"
+    sizes = record.values.sizes
+    if (
+        is_text(record)
+        and set(sizes) == {"target", "position"}
+        and ("stream" in record.data.coords or sizes["target"] > MOST_PANELS)
+    ):
+        return "alignment"
     lead = record.values.size // max(1, record.values.sizes["position"])
     if lead > MOST_PANELS:
         return "tensor_plot"
@@ -51,8 +60,8 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     record : Record
         An attribution or a map of attention.
     kind : str, optional
-        "residue_track", "colored_text", "word_bars", "layer_position", "position_position" or
-        "tensor_plot"; without it, what fits the record.
+        "residue_track", "colored_text", "word_bars", "alignment", "layer_position",
+        "position_position" or "tensor_plot"; without it, what fits the record.
     **options
         Options of that picture: `title` for all; `target`, `top`, `layer`, `head`, ... for some.
 
@@ -78,8 +87,8 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     >>> plot(record, kind="pie")
     Traceback (most recent call last):
         ...
-    saliscope.core.errors.OptionError: there is no picture 'pie'; known: colored_text, \
-layer_position, position_position, residue_track, tensor_plot, word_bars
+    saliscope.core.errors.OptionError: there is no picture 'pie'; known: alignment, \
+colored_text, layer_position, position_position, residue_track, tensor_plot, word_bars
     """
     name = default_kind(record) if kind is None else kind
     if name not in PLOTS:

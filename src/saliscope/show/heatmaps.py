@@ -17,7 +17,9 @@ from saliscope.core.units import FloatArray
 from saliscope.show.reading import heading, label_of, method_of
 from saliscope.show.style import clip, color_scale, drawn, new_figure, number, visible
 
-__all__ = ["heat", "layer_position", "names_along", "position_position", "shrink"]
+__all__ = [
+    "heat", "layer_position", "names_along", "position_position", "refuse", "shrink", "titles",
+]  # fmt: skip
 
 MOST_CELLS = 600
 
@@ -125,10 +127,13 @@ def _pick(values: xr.DataArray, dim: str, index: int | None, said: list[str]) ->
     return values.isel({dim: place})
 
 
-def _titles(axes: Axes, record: Record, title: str | None, said: list[str]) -> None:
+def titles(
+    axes: Axes, record: Record, title: str | None, said: list[str], pad: float | None = None
+) -> None:
+    """Write the record's name, its method, and what was picked, `pad` points above a picture."""
     name = heading(record, title, 66)
     about = clip(" · ".join([method_of(record), *said]), 86)
-    axes.set_title(about, fontsize=8, fontweight="normal")
+    axes.set_title(about, fontsize=8, fontweight="normal", pad=pad)
     figure = axes.figure.get_figure(root=True)
     figure.suptitle(name, x=0.012, ha="left", fontsize=10.5, fontweight="bold")
 
@@ -198,7 +203,7 @@ def _matrix(
     down, across = axes
     values = record.values
     if not set(axes) <= set(values.dims):
-        _refuse(kind, f"{down} and {across}", values)
+        refuse(kind, f"{down} and {across}", values)
     said: list[str] = []
     for dim, index in chosen.items():
         values = _pick(values, dim, index, said)
@@ -210,7 +215,7 @@ def _matrix(
          label=label + _bend(scale))  # fmt: skip
     panel.set_xlabel(axes[across])
     panel.set_ylabel(axes[down])
-    _titles(panel, record, title, said)
+    titles(panel, record, title, said)
     return figure
 
 
@@ -221,7 +226,8 @@ def _bend(scale: str) -> str:
     return "\n(square-root color scale)" if scale == "root" else ""
 
 
-def _refuse(kind: str, wanted: str, values: xr.DataArray) -> None:
+def refuse(kind: str, wanted: str, values: xr.DataArray) -> None:
+    """Refuse a map that does not have the axes of a picture."""
     have = ", ".join(map(str, values.dims))
     msg = f"kind={kind!r} needs the axes {wanted}; this map has {have}; leave kind unset"
     raise OptionError(msg)

@@ -146,7 +146,9 @@ def map_view(record: Record, anchor: str, budget: int = MAP_BYTES) -> MapView:
     name = method_of(record)
     along = _along(record)
     shown = along[:MOST_PANELS]
-    texts = [colored(t) for t in shown] if shown and is_text(record) and along == shown else []
+    texts = []
+    if is_text(record) and along == shown and default_kind(record) != "alignment":
+        texts = [colored(t) for t in shown]
     data, notes = None, []
     if record.kind == ATTENTION:
         made = views(record, budget)

@@ -1,0 +1,91 @@
+"""Several targets along one text as a matrix: what each of them rests on."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+
+from saliscope.core.record import Record
+from saliscope.core.units import FloatArray
+from saliscope.show.heatmaps import heat, names_along, refuse, titles
+from saliscope.show.reading import tracks
+from saliscope.show.style import INK, MUTED, clip, color_scale, drawn, new_figure, number, visible
+
+__all__ = ["alignment"]
+
+_COLUMNS, _CELLS = 16, 200  # up to which numbers are written into the cells
+
+
+@drawn
+def alignment(record: Record, *, title: str | None = None) -> Figure:
+    """Draw one row per target and one column per unit: an output against what stands before it.
+
+    Lines part the input from the output. All rows share one color scale; where the matrix is small,
+    each cell holds its number, so that color is not needed to read it.
+
+    Parameters
+    ----------
+    record : Record
+        An attribution with the dims (target, position).
+    title : str, optional
+        Instead of the record's name.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    if set(map(str, record.values.dims)) != {"target", "position"}:
+        refuse("alignment", "target and position", record.values)
+    values = np.asarray(record.values.transpose("target", "position").values, float)
+    first = tracks(record, 0)[0]
+    rows = tuple(visible(name) for name in record.data["target"].values)
+    columns = names_along(record.data, "position")
+    figure = new_figure(
+        min(12.0, max(6.2, 2.6 + 0.5 * len(columns))), min(10.0, max(2.6, 1.9 + 0.27 * len(rows))),
+        layout="constrained",
+    )  # fmt: skip
+    panel = figure.subplots()
+    words = "+ raises the target,\n\u2212 lowers it" if first.signed else "darker: less"
+    label = "\n".join(part for part in (first.unit, words) if part)
+    heat(panel, values, rows=rows, columns=columns, signed=first.signed, root=False, label=label)
+    # Targets may be pairs ("good vs bad at 7"), so their names get more room than those of units.
+    shown = [int(place) for place in panel.get_yticks()]
+    panel.set_yticks(shown, [clip(rows[place], 32) for place in shown])
+    if values.shape[1] <= _COLUMNS and values.size <= _CELLS:
+        _numbers(panel, values, signed=first.signed)
+    streams = "stream" in record.data.coords
+    if streams:
+        _streams(panel, [visible(name) for name in record.data["stream"].values])
+    panel.set_xlabel("explained by")
+    titles(panel, record, title, [f"{len(rows)} targets"], 18 if streams else None)
+    return figure
+
+
+def _numbers(panel: Axes, values: FloatArray, *, signed: bool) -> None:
+    """Write each value that is not zero into its cell, dark on light and light on dark."""
+    norm, cmap = color_scale(values, signed=signed)
+    paint = ScalarMappable(norm, cmap)
+    for (row, column), value in np.ndenumerate(values):
+        if value == 0 or not np.isfinite(value):
+            continue
+        red, green, blue, _ = paint.to_rgba(np.array([value]))[0]
+        light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+        panel.text(column, row, number(float(f"{value:.2g}"), sign=signed), fontsize=6.5,
+                   ha="center", va="center", color="white" if light < 0.5 else INK)  # fmt: skip
+
+
+def _streams(panel: Axes, streams: list[str]) -> None:
+    """Part the streams by lines, and name them above."""
+    start = 0
+    for name, members in itertools.groupby(streams):
+        end = start + len(list(members))
+        if start:
+            panel.axvline(start - 0.5, color=MUTED, linewidth=0.9)
+        panel.annotate(name, ((start + end - 1) / 2, 1.0), (0, 3), ha="center", va="bottom",
+                       xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=7.5,
+                       color=MUTED)  # fmt: skip
+        start = end

@@ -22,8 +22,8 @@ CLASSES = {
     "agree": "gradient and ablation agree in sign and are both loud",
     "sign conflict": "gradient and ablation are both loud, with opposite signs: the response of "
     "the model is not linear here, and the ablation is the one to read",
-    "saturated": "gradient silent, ablation loud: the slope says nothing of a step of this size, as "
-    "where a response is saturated; the ablation is the one to read",
+    "saturated": "gradient silent, ablation loud: the slope says nothing of a step of this size, "
+    "as where a response is saturated; the ablation is the one to read",
     "gradient-only": "gradient loud, ablation silent: the model is sensitive here, but not to "
     "this exchange",
     "silent in both": "silent in gradient and ablation: suspicious, the model may not see this "

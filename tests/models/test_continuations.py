@@ -12,6 +12,7 @@ import torch
 
 from helpers import tokens, toys
 from helpers.reference import integrated, slopes
+from helpers.state import disturb, unchanged
 from saliscope import (
     Continuation,
     InputError,
@@ -265,6 +266,15 @@ def test_the_unchanged_embedding_gives_the_models_own_output(
         assert leaf is not None or not gradients
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_left_behind_in_the_model(kind: str) -> None:
+    model = made(kind)
+    disturb(model.module)
+    with unchanged(model.module):
+        explain(model, PROMPT, "gradient", Continuation(tokens=2))
+        explain(model, PROMPT, "masking", Continuation(OUTPUT, instead_of=OTHER, each=False))
+
+
 def test_inputs_of_different_lengths_share_batches_and_change_nothing(model: TextModel) -> None:
     texts = [PROMPT, "dull", "It is a very fine story ."]
     for target in (Continuation(OUTPUT), Continuation(OUTPUT, instead_of=OTHER, each=False)):
@@ -356,6 +366,7 @@ def test_whole_words_and_groups_of_an_output(model: TextModel) -> None:
     a = explain(model, PROMPT, "masking", Continuation(" unbelievable film"))
     words = ["The", "film", "was", "not", "unbelievable", "film"]
     assert a.data["word"].values.tolist() == words
+    assert a.data["stream"].values.tolist()[3:] == [a.data["stream"].values[0], "output", "output"]
     assert a.target == ["un at 5", "believ at 6", "able at 7", "film at 8"]
     assert (a.to_numpy()[0, 4:] == 0).all()
     assert (a.to_numpy()[:, 5] == 0).all()

@@ -281,14 +281,11 @@ class Units:
         assert grouping.labels is not None
         names = grouping.names or tuple(str(i) for i in range(grouping.count))
         coords: dict[str, tuple[str, Sequence[object]]] = {grouping.kind: ("position", names)}
-        for name, pick in (("start", "first"), ("end", "last")):
+        for name, pick in (("start", 0), ("end", -1), ("stream", 0)):
             if name in self.coords:
                 along = np.asarray(self.coords[name][1])
-                found = []
-                for group in range(grouping.count):
-                    where = np.flatnonzero(grouping.members(group))
-                    found.append(int(along[where[0] if pick == "first" else where[-1]]))
-                coords[name] = ("position", found)
+                ends = [np.flatnonzero(grouping.members(g))[pick] for g in range(grouping.count)]
+                coords[name] = ("position", along[ends].tolist())
         coords["position"] = ("position", list(range(1, grouping.count + 1)))
         return Units(
             ("position",), (grouping.count,), grouping.kind, coords, members=grouping.labels

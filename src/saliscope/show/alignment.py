@@ -45,7 +45,7 @@ def alignment(record: Record, *, title: str | None = None) -> Figure:
     rows = tuple(visible(name) for name in record.data["target"].values)
     columns = names_along(record.data, "position")
     figure = new_figure(
-        min(12.0, max(6.2, 2.6 + 0.5 * len(columns))), min(10.0, max(2.6, 1.9 + 0.27 * len(rows))),
+        min(12.0, max(6.2, 2.6 + 0.44 * len(columns))), min(10.0, max(2.6, 1.9 + 0.27 * len(rows))),
         layout="constrained",
     )  # fmt: skip
     panel = figure.subplots()

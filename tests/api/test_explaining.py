@@ -135,7 +135,8 @@ def test_resume(protein: ProteinModel, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.undo()
     found = saliscope.explain(protein, named, method="gradient", resume=str(folder))
     assert [f.name for f in found] == ["first", "second"]
-    assert len(list(folder.glob("*.nc"))) == 3  # a name is given, so it is not called by its content
+    # A name is given, so it is not called by its content.
+    assert len(list(folder.glob("*.nc"))) == 3
     saliscope.explain(protein, PROTEINS[0], "gradient", target="V2E", resume=str(folder))
     assert len(list(folder.glob("*.nc"))) == 4  # other settings, other file
 

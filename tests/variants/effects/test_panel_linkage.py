@@ -135,7 +135,7 @@ def test_twenty_pairs_are_tested(transcript: Transcript, tmp_path: Path) -> None
     found = panel_linkage(panel, Scorer("zoo:protein"), [haplotype(transcript, [])], 1e-6)
     assert found.correlation.pairs == 21
     assert found.correlation.p is not None
-    assert "over 21 pairs of 7 variants (p " in found.text
+    assert "over 21 pairs of 7 variants: Spearman " in found.text
     assert found.text == panel_linkage(
         panel, Scorer("zoo:protein"), [haplotype(transcript, [])], 1e-6
     ).text  # fmt: skip

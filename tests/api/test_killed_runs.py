@@ -21,8 +21,9 @@ _WORDS = ["the", "film", "was", "good", "not", "bad", "and", "very", "fine", "un
 
 def killed(base: Path, **settings: object) -> str:
     """Kill runs, and return what the program says of it."""
-    given = {"seed": 0, "clock": 1, "renames": 2, "every": False, "workers": False, "code": 0,
-             "letters": 4096, "reported": 2, **settings}  # fmt: skip
+    given = {"seed": 0, "clock": 1, "renames": 2, "every": False, "workers": False, "shards": False,
+             "code": 0, "letters": 4096, "reported": 1, "method": "gradient",
+             **settings}  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(_PROGRAM), str(base), json.dumps(given)],
@@ -36,7 +37,7 @@ def test_some_sentences_and_a_few_kills(tmp_path: Path) -> None:
     tokens.bert().save_pretrained(tmp_path / "bert")
     tokens.word_tokenizer().save_pretrained(tmp_path / "bert")
     draw = random.Random(1)
-    texts = [" ".join(draw.choices(_WORDS, k=draw.randint(3, 12))) for _ in range(50)]
+    texts = [" ".join(draw.choices(_WORDS, k=draw.randint(3, 12))) for _ in range(40)]
     texts[30:30] = [texts[3], "good " * 60, texts[4], texts[29]]  # twice, and too long
     texts.append("good " * 60)  # and again, in a later chunk
     (tmp_path / "texts.txt").write_text("\n".join(texts))
@@ -44,7 +45,7 @@ def test_some_sentences_and_a_few_kills(tmp_path: Path) -> None:
         tmp_path, source=str(tmp_path / "texts.txt"), model=str(tmp_path / "bert"), code=2,
         letters=400,
     )  # fmt: skip
-    assert said.startswith("50 records and 3 other files, ")
+    assert said.startswith("40 records and 3 other files, ")
 
 
 @pytest.mark.skipif(
@@ -62,7 +63,7 @@ def test_two_thousand_sentences(tmp_path: Path) -> None:
     (tmp_path / "reviews.txt").write_text("\n".join(line for line in lines if line))
     said = killed(
         tmp_path, source=str(tmp_path / "reviews.txt"), model="zoo:sentiment", workers=True,
-        clock=3, renames=4, every=True, reported=50,
+        shards=True, clock=3, renames=4, every=True, reported=50, method="integrated_gradients",
     )  # fmt: skip
     print(said)
     assert int(said.split()[0]) > 1900

@@ -115,6 +115,10 @@ def test_two_processes_give_the_bytes_of_one(
     assert [str(a) for a in again] == [str(a) for a in one]
 
 
+@pytest.mark.skipif(
+    "SALISCOPE_SLOW" not in os.environ,
+    reason="Ray takes long to start, and the catalog has a test of it; SALISCOPE_SLOW=1 runs it",
+)
 def test_ray_gives_the_bytes_of_one_process(bert: str, tmp_path: Path) -> None:
     one = saliscope.explain(bert, TEXTS, "gradient", resume=str(tmp_path / "one"))
     ray = saliscope.explain(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -25,7 +25,9 @@ _MOST_ROWS = 1 << 16
 _STEADY_UNITS, _STEADY_ROWS = 2048, 64
 _LONG = 0.02  # seconds of a batch beside which what a pass costs by itself hardly counts
 _KEPT = 5  # last times of each size that are looked at
+_ASKED = 4  # times that a larger size is asked for
 _SETTLED = 6  # batches after which a smaller size is tried, too
+_NEAR, _RETRIED = 1.1, 1.3  # a size this much slower than the best may only have had bad luck
 _PASS = 128  # units that cost what a pass costs by itself, until it was measured
 _PASS_RANGE = (16, 1024)
 
@@ -50,6 +52,7 @@ class Sizer:
     most: int = 1
     start: int = _STEADY_UNITS
     times: dict[int, deque[float]] = field(default_factory=dict)
+    asked: Counter[int] = field(default_factory=Counter)
 
     def allowed(self, budget: int, length: int | None = None) -> int:
         """Return the rows of `length` units that the budget holds, at least one."""
@@ -74,11 +77,22 @@ class Sizer:
         speeds = self.speeds
         best = min(speeds.values())
         good = min(size for size, each in speeds.items() if each <= best * _WITHIN)
-        larger = sum(len(times) for size, times in self.times.items() if size > good)
-        if larger < 2 and 2 * good <= ceiling:  # one time alone may have had bad luck
-            return 2 * good
-        seen = sum(map(len, self.times.values()))
-        return good // 2 if good == min(speeds) and seen >= _SETTLED else good
+        smaller = max((size for size in speeds if size < good), default=0)
+        largest = max(speeds)
+        near = speeds[largest] <= best * _NEAR and largest <= 4 * good
+        # One time alone may have had bad luck, and behind a plateau it can go up again.
+        if good < largest and len(self.times[largest]) < 2:
+            return min(largest, ceiling)
+        up = (good == largest or near) and 2 * largest <= ceiling
+        if up and self.asked[2 * largest] < _ASKED:  # so much work may never wait at once
+            self.asked[2 * largest] += 1
+            return 2 * largest
+        if sum(map(len, self.times.values())) < _SETTLED:
+            return good
+        if not smaller:
+            return good // 2
+        again = len(self.times[smaller]) < _KEPT and speeds[smaller] <= best * _RETRIED
+        return smaller if again else good
 
     @property
     def speeds(self) -> dict[int, float]:

@@ -148,13 +148,13 @@ def kill_and_compare(base: Path, settings: dict[str, object]) -> str:
     rest = len(files) - records - 1  # renamed at the end: all but the settings of the folder
     chains = {"cut": (), **({"workers": ("--workers", "2")} if settings["workers"] else {})}
     for folder, more in chains.items():
+        # Each goes on where the one before was killed, so that none of them may come far.
         for _ in range(int(settings["clock"])):
-            runs.killed_by_clock(folder, runs.random.uniform(0.1, 0.9) * seconds, *more)
+            runs.killed_by_clock(folder, runs.random.uniform(0.05, 0.25) * seconds, *more)
         for k in range(int(settings["renames"])):
             left = records - len(list((base / folder / "records").glob("*.nc")))
-            if left > 1:
-                number = runs.random.randint(1, left)
-                runs.killed_at_rename(folder, number, *more, before=k % 2 == 0)
+            number = runs.random.randint(1, max(1, left // (int(settings["renames"]) + 1 - k)))
+            runs.killed_at_rename(folder, number, *more, before=k % 2 == 0)
         runs.finish(folder, "--shard", "1/1", *more, code=0)  # all records, and nothing of the rest
         ends = [(number, before) for number in range(1, rest + 1) for before in (True, False)]
         for number, before in ends if settings["every"] else (ends[0], ends[-1]):

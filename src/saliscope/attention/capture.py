@@ -194,6 +194,7 @@ def stream(
     specials: str = "drop",
     budget: int = BUDGET,
     seed: int = 0,
+    each: Callable[[int, str, torch.Tensor], None] | None = None,
 ) -> Stream:
     """Run a model once and reduce its attention layer by layer.
 
@@ -224,6 +225,10 @@ def stream(
         Most bytes that the values may take.
     seed : int
         For models that draw random numbers.
+    each : callable, optional
+        Is given the number of a layer, its path, and its values (batch, ...) as it ends; they are
+        overwritten by the next layer, so copy what shall last. Then one layer is held at a time,
+        and the values of the result are those of the last.
 
     Returns
     -------
@@ -246,6 +251,12 @@ def stream(
     >>> found = stream(net, {"": torch.zeros(1, 4, 8)})
     >>> found.values.shape, found.values[0, 0, 0].tolist()
     (torch.Size([1, 1, 2, 4]), [0.25, 0.25, 0.25, 0.25])
+
+    One layer at a time:
+
+    >>> _ = stream(net, {"": torch.zeros(1, 4, 8)}, reduce="full",
+    ...            each=lambda number, path, values: print(number, path, tuple(values.shape)))
+    0 self_attn (1, 2, 4, 4)
     """
     if reduce not in REDUCTIONS:
         msg = f"reduce={reduce!r} does not exist: {nearest(reduce, REDUCTIONS)}"
@@ -273,7 +284,7 @@ def stream(
     ]
     reducer = Reducer(
         wanted, len(chosen), numbers, _numbers(heads, "heads", None), sides[0], sides[1],
-        budget=budget,
+        budget=budget, each=each,
     )  # fmt: skip
     ready = _arguments(module, arguments)
     positional = [ready.pop("")] if "" in ready else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -79,6 +79,8 @@ class Reducer:
     queries, keys : Side
     budget : int
         Most bytes that the values may take.
+    each : callable, optional
+        Is given the number, path and values of every layer as it ends, so that one is held.
 
     Notes
     -----
@@ -95,6 +97,7 @@ class Reducer:
         keys: Side,
         *,
         budget: int,
+        each: Callable[[int, str, torch.Tensor], None] | None = None,
     ) -> None:
         self.reduce: Reduction = reduce
         self.names: list[str] = []
@@ -102,7 +105,7 @@ class Reducer:
         self.calls = 0
         self.heads: list[int] = []
         self._planned, self._layers, self._asked = planned, layers, heads
-        self._sides, self._budget = (queries, keys), budget
+        self._sides, self._budget, self._each = (queries, keys), budget, each
         self._shape: tuple[int, int, int, int] | None = None
         self._seen_of: tuple[torch.Tensor | None, torch.Tensor] | None = None
 
@@ -125,7 +128,7 @@ class Reducer:
         self.rest = (real_keys & ~keep_keys).to(self.device)
         self._pair = torch.stack([self.columns, self.rest], -1).to(self.dtype)
         self._all_columns = bool(keep_keys.all())
-        capacity = 1 if self.reduce == "rollout" else self._capacity
+        capacity = 1 if self.reduce == "rollout" or self._each else self._capacity
         self.values = self._zeros(capacity)
         wide = (batch, capacity, len(self.heads))
         self.removed = torch.zeros(wide, dtype=self.dtype, device=self.device)
@@ -192,6 +195,10 @@ class Reducer:
         self.numbers.append(number)
         if self.reduce == "rollout":
             self._mean.zero_()
+            return 0
+        if self._each is not None:
+            self.values.zero_()
+            self.removed.zero_()
             return 0
         if place == self.values.shape[1]:
             self._grow()
@@ -261,6 +268,8 @@ class Reducer:
         self.seen[:, place] = self._seen_of[1]
         if self.reduce == "received":
             self.values[:, place] /= self._seen_of[1].clamp(min=1)[:, None]
+        if self._each is not None:
+            self._each(self.numbers[-1], self.names[-1], self.values[:, place])
 
     def _count(self, seen: torch.Tensor | None) -> torch.Tensor:
         """Return how many kept queries can see each kept key, shape (batch, keys)."""
@@ -290,7 +299,7 @@ class Reducer:
 
     def finish(self) -> None:
         """Cut to the layers that came, and leave out what was dropped."""
-        count = 1 if self.reduce == "rollout" else len(self.names)
+        count = 1 if self.reduce == "rollout" or self._each else len(self.names)
         self.values = self.values[:, :count]
         self.removed, self.seen = self.removed[:, :count], self.seen[:, :count]
         if self.reduce == "rollout":

@@ -117,7 +117,7 @@ def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with Meter(progress=True, total=3) as meter:
         meter.tell(Progress(1, 2, 30, 4))
-        meter.next(skipped=1)
+        meter.next(2)
         assert "2 of 3 (30 evaluations)" in meter.bar.tasks[0].description
 
 

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -20,6 +22,8 @@ from helpers.labor import Squares, unsendable
 from saliscope import InputError, ModelError, OptionError
 from saliscope.api.inputs import Input
 from saliscope.api.planning import plan
+from saliscope.api.progress import Meter
+from saliscope.api.sharing import Shard, fill
 from saliscope.api.store import Store, chunks
 from saliscope.api.workers import crew
 from saliscope.core.engine import Progress
@@ -224,13 +228,71 @@ def test_a_folder_keeps_the_threads_that_it_was_begun_with(
     assert Store(tmp_path, 3).threads == 3
 
 
-def test_long_vectors_have_keys_of_their_own(protein: ProteinModel, tmp_path: Path) -> None:
-    """All numbers count, where a printed array leaves out those in the middle."""
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, list])
+def test_vectors_have_keys_of_their_own(
+    kind: Callable[[npt.NDArray[np.float64]], Any], protein: ProteinModel, tmp_path: Path
+) -> None:
+    """All numbers count, and all digits of them, of which a printed array leaves some out."""
     store, keys = Store(tmp_path), set()
-    for value in (0.0, 1.0):
+    for value in (0.0, 1.0, 1.0, 1.0 + 1e-12):
         vector = np.zeros(5000)
         vector[2500] = value
         wanted = plan(protein, "gradient", None)
-        object.__setattr__(wanted, "target", saliscope.Projection(vector))
+        object.__setattr__(wanted, "target", saliscope.Projection(kind(vector)))
         keys.add(store.key(wanted, Input("", "MKV")))
-    assert len(keys) == 2
+    assert len(keys) == 3
+
+
+def test_a_store_without_a_folder_has_one_for_a_time(protein: ProteinModel) -> None:
+    store = Store(None, 2)
+    assert store.threads == 2
+    with store:
+        folder = store.folder
+        wanted = plan(protein, "gradient", None)
+        key = store.key(wanted, Input("", "MKV"))
+        store.keep(key, saliscope.explain(protein, "MKV", "gradient"))
+        assert store.path(key).exists()
+    assert not folder.exists()
+
+
+def test_results_that_nobody_takes_leave_nothing(
+    bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    stream = saliscope.explain(bert, iter(TEXTS), "gradient", workers=2)
+    assert not list(tmp_path.iterdir())
+    stream.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_input_is_counted_once(protein: ProteinModel, tmp_path: Path) -> None:
+    """Those that are new, repeated, impossible, finished before, or of another shard."""
+    inputs = [Input("", raw) for raw in ("MKV", "M1V", "MKV", "MAA", "M1V")]
+    told: list[Progress] = []
+    with Meter(told.append, None) as meter:
+        done = fill(plan(protein, "gradient", None), inputs, Store(tmp_path), meter, Shard(1, 1))
+    assert (done.chunks, done.inputs, len(done.failed)) == (1, 3, 1)
+    assert told[-1].done == 5
+    for _ in range(2):
+        made = saliscope.explain(
+            protein, inputs, "gradient", resume=str(tmp_path), errors="collect",
+            progress=told.append,
+        )  # fmt: skip
+        assert [isinstance(one, InputError) for one in made] == [False, True, False, False, True]
+        assert told[-1] == Progress(5, 5, 0, 0)
+
+
+def test_ray_is_not_asked_to_report_and_the_environment_is_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from saliscope.api.on_ray import _no_report
+
+    name = "RAY_USAGE_STATS_ENABLED"
+    monkeypatch.delenv(name, raising=False)
+    with _no_report():
+        assert os.environ[name] == "0"
+    assert name not in os.environ
+    monkeypatch.setenv(name, "1")
+    with _no_report():
+        assert os.environ[name] == "1"
+    assert os.environ[name] == "1"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal, overload
 
 from saliscope.api.inputs import Input
@@ -130,22 +129,15 @@ def explain(
     stream = isinstance(inputs, Iterator)
     source: Iterable[Any] = inputs if many or stream else [inputs]
     check_workers(engine, workers)
-    entered: list[contextlib.AbstractContextManager[Any]] = []
     store, crew = None, None
     shared = workers is not None or engine == "ray"
     if resume is not None or shared:
-        folder = resume
-        if folder is None:
-            entered.append(temporary := tempfile.TemporaryDirectory())
-            folder = temporary.name
-        entered.append(store := Store(folder, threads_each(wanted.model.threads, engine, workers)))
+        store = Store(resume, threads_each(wanted.model.threads, engine, workers))
     if store is not None and shared:
-        entered.append(crew := team([wanted], store, workers, engine))
+        crew = team([wanted], store, workers, engine)
 
     def results() -> Iterator[Any]:
-        with contextlib.ExitStack() as inside:
-            for context in entered:
-                inside.enter_context(context)
+        with store or nullcontext(), crew or nullcontext():
             yield from explain_each(
                 wanted, source, strict=strict, collect=errors == "collect", progress=progress,
                 store=store, workers=crew,
@@ -183,9 +175,8 @@ def explain_each(
 def _together(wanted: Plan, inputs: Iterator[Input], meter: Meter) -> Iterator[Result]:
     """Explain inputs in this process, at the best speed, and keep nothing."""
     while chunk := list(itertools.islice(inputs, CHUNK)):
-        before = meter.now.done
         results = compute(wanted, chunk, progress=meter.tell)
-        meter.next(skipped=max(0, len(chunk) - (meter.now.done - before)))
+        meter.next(len(chunk))
         yield from results
 
 

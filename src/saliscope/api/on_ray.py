@@ -12,6 +12,7 @@ from typing import Any
 
 from saliscope.api.workers import AHEAD, Crew, R, T, ignore
 from saliscope.core.errors import ModelError, OptionError, SaliscopeError
+from saliscope.core.failures import line
 
 __all__ = ["OnRay"]
 
@@ -105,20 +106,21 @@ class OnRay(Crew[T, R]):
 
     def close(self) -> None:
         """End the workers, and the cluster if it was started here."""
-        for actor in self._actors:
-            self._ray.kill(actor)
-        if self._started:
-            self._ray.shutdown()
-        self._actors, self._running, self._started = [], {}, False
+        try:
+            for actor in self._actors:
+                self._ray.kill(actor)
+        finally:  # also where the cluster is gone
+            if self._started:
+                self._ray.shutdown()
+            self._actors, self._running, self._started = [], {}, False
 
     def _connect(self) -> None:
         if not self._ray.is_initialized():
-            # Ray's own report of how it is used would leave the machine.
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            self._ray.init(
-                num_cpus=self._most, include_dashboard=False, log_to_driver=False,
-                logging_level="error", configure_logging=True,
-            )  # fmt: skip
+            with _no_report():
+                self._ray.init(
+                    num_cpus=self._most, include_dashboard=False, log_to_driver=False,
+                    logging_level="error", configure_logging=True,
+                )  # fmt: skip
             self._started = True
         room = int(self._ray.cluster_resources().get("GPU" if self._gpus else "CPU", 1))
         self._most = max(1, min(self._most or room, room))
@@ -129,8 +131,19 @@ class OnRay(Crew[T, R]):
             yield
         except self._ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None) or error
-            if isinstance(cause, SaliscopeError):
-                raise cause from error
-            said = next((s for s in str(cause).splitlines() if s.strip()), "")
-            msg = f"a Ray worker failed ({type(cause).__name__}: {said.strip()[:160]})"
+            msg = f"a worker of Ray failed ({line(cause)[:200]})"
             raise ModelError(msg) from error
+
+
+@contextlib.contextmanager
+def _no_report() -> Generator[None, None, None]:
+    """Keep Ray's own report of how it is used on this machine, unless somebody wants it."""
+    name = "RAY_USAGE_STATS_ENABLED"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[name]

@@ -58,9 +58,10 @@ class Meter:
         self._add_up()
         self._show()
 
-    def next(self, skipped: int = 0, worker: int = 0) -> None:
-        """Go on to the next chunk; `skipped` inputs were finished without the engine."""
+    def next(self, inputs: int = 0, worker: int = 0) -> None:
+        """Go on to the next chunk; of this one `inputs` are done, those too that no engine saw."""
         done = self.running.pop(worker, Progress(0, 0, 0, 0))
+        skipped = max(0, inputs - done.done)
         self.before = _sum(self.before, done, Progress(skipped, skipped, 0, 0))
         self._add_up()
         if skipped:

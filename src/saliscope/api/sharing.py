@@ -95,21 +95,21 @@ class _Sharing:
         self.wanted, self.store, self.meter = wanted, store, meter
         self.workers, self.number = workers, number
         self.finished: dict[int, dict[str, SaliscopeError]] = {}
-        self.counted: dict[int, int] = {}
         if workers is not None:
             workers.progress = lambda worker, state: meter.tell(state, worker)
 
     def take(self, chunk: Chunk, there: Callable[[str], bool]) -> None:
         """See that a chunk is computed: here, or in time by a worker."""
         needed, failed = left_to_do(self.wanted, chunk, there)
-        if not needed:
-            self.finished[chunk.number] = failed
-        elif self.workers is None:
-            self.finished[chunk.number] = computed(chunk, self.store, self.here)
-        else:
+        if needed and self.workers is not None:
             while not self.workers.room:
                 self.receive()
             self.workers.submit((self.number, chunk))
+            return
+        if needed:
+            failed = computed(chunk, self.store, self.here)
+        self.finished[chunk.number] = failed
+        self.meter.next(len(chunk.inputs))
 
     def receive(self) -> None:
         """Take what a worker has made, and keep it."""
@@ -121,23 +121,17 @@ class _Sharing:
                 self.store.keep(key, result, data)
             else:
                 failed[key] = result
-        self.counted[chunk.number] = state.done
         self.meter.tell(state, worker)
-        self.meter.next(worker=worker)
+        self.meter.next(len(chunk.inputs), worker)
 
     def here(
-        self, inputs: Sequence[Input], keep: Callable[[Input, Attribution], None]
-    ) -> list[Result]:
-        """Explain some inputs in this process."""
+        self, inputs: Sequence[Input], keep: Callable[[Input, Attribution], None], *,
+        counted: bool = False,
+    ) -> list[Result]:  # fmt: skip
+        """Explain some inputs in this process; those that were counted are not told again."""
+        tell = None if counted else self.meter.tell
         with threads_of(self.store.threads):
-            return compute(self.wanted, inputs, steady=True, progress=self.meter.tell, keep=keep)
-
-    def count(self, chunk: Chunk) -> None:
-        """Count the inputs of a chunk that are done, those too that no engine has seen."""
-        seen = self.counted.pop(chunk.number, 0)
-        if 0 in self.meter.running:
-            seen += self.meter.running[0].done
-        self.meter.next(skipped=max(0, len(chunk.inputs) - seen))
+            return compute(self.wanted, inputs, steady=True, progress=tell, keep=keep)
 
 
 def stored(
@@ -159,14 +153,14 @@ def stored(
         Of the plan among those that the workers know.
     """
     sharing = _Sharing(wanted, store, meter, workers, number)
+    counted = functools.partial(sharing.here, counted=True)
     waiting: deque[Chunk] = deque()
 
     def ready() -> Iterator[Result]:
         while waiting and waiting[0].number in sharing.finished:
             chunk = waiting.popleft()
             failed = sharing.finished.pop(chunk.number)
-            yield from results_of(chunk, store, failed, sharing.here)
-            sharing.count(chunk)
+            yield from results_of(chunk, store, failed, counted)
 
     for chunk in chunks(wanted, inputs, store):
         waiting.append(chunk)
@@ -215,8 +209,6 @@ def fill(
         if chunk.number % shard.of == shard.number - 1:
             own, count = own + 1, count + len(chunk.fresh)
             sharing.take(chunk, lambda key: store.path(key).exists())
-            if chunk.number in sharing.finished:
-                sharing.count(chunk)
     while len(sharing.finished) < own:
         sharing.receive()
     failed = [error for errors in sharing.finished.values() for error in errors.values()]

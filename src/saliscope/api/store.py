@@ -12,12 +12,12 @@ import functools
 import hashlib
 import json
 import os
-import sys
+import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -49,14 +49,23 @@ class Store:
 
     Parameters
     ----------
-    folder : str or path
-        Made when the first result is kept.
+    folder : str or path, optional
+        Made when the first result is kept. None: a temporary one, for as long as the store is
+        entered as a context.
     threads : int, optional
         Of a pass, by which its last bits may differ (default 1). A folder keeps the number that
         it was begun with, so that whoever goes on with it gets the same bits.
     """
 
-    def __init__(self, folder: str | Path, threads: int = 1) -> None:
+    def __init__(self, folder: str | Path | None, threads: int = 1) -> None:
+        self._held: OrderedDict[str, Attribution] = OrderedDict()
+        self._settings: tuple[Plan, bytes] | None = None
+        self._inside = ExitStack()
+        self._entered = False
+        self._given = folder is not None
+        self.threads = threads
+        if folder is None:
+            return
         self.folder = Path(folder)
         place = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
         if not place.is_dir():
@@ -66,12 +75,10 @@ class Store:
             msg = f"{folder}: cannot be used as a folder ({place} is read-only); choose another"
             raise InputError(msg)
         self.threads = self._begun_with() or threads
-        self._held: OrderedDict[str, Attribution] = OrderedDict()
-        self._settings: tuple[Plan, bytes] | None = None
-        self._inside = ExitStack()
-        self._entered = False
 
     def __enter__(self) -> Self:
+        if not self._given:
+            self.folder = Path(self._inside.enter_context(tempfile.TemporaryDirectory()))
         if self.folder.exists():
             self._enter()
         return self
@@ -158,29 +165,38 @@ def _settings(wanted: Plan, threads: int) -> bytes:
     OptionError
         A function: where it lies in memory says nothing of what it does.
     """
-    settings = {f.name: _said(getattr(wanted, f.name)) for f in dataclasses.fields(wanted)}
+    names = [f.name for f in dataclasses.fields(wanted) if f.name not in {"model", "method"}]
+    settings = {name: _said(getattr(wanted, name)) for name in names}
     settings |= {
-        "model": wanted.model.describe(), "method": wanted.method.name,
-        "options": dataclasses.asdict(wanted.options), "threads": threads, "versions": versions(),
+        "model": plain(wanted.model.describe()), "method": wanted.method.name, "threads": threads,
+        "versions": versions(),
     }  # fmt: skip
-    text = json.dumps(plain(settings), sort_keys=True)
-    if " at 0x" in text:
+    return json.dumps(settings, sort_keys=True).encode()
+
+
+def _said(value: Any) -> object:
+    """Return a setting as something that is equal for equal settings only: every digit counts."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, np.generic):
+        return _said(value.item())
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return [str(value.dtype), list(value.shape), value.tolist()]
+    if isinstance(value, (list, tuple)):
+        return [_said(one) for one in value]
+    if isinstance(value, Mapping):
+        return [[_said(name), _said(one)] for name, one in value.items()]
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: _said(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return [type(value).__qualname__, fields]
+    said = repr(value)
+    if " at 0x" in said:
         msg = (
             "resume= and workers= find results again by their settings, and one of them is a "
             "function or object without a value; name a target instead"
         )
         raise OptionError(msg)
-    return text.encode()
-
-
-def _said(value: object) -> object:
-    """Return a setting as something that is equal for equal settings only."""
-    if isinstance(value, (np.ndarray, torch.Tensor)):
-        return [str(value.dtype), value.tolist()]
-    if isinstance(value, (list, tuple)):
-        return [_said(one) for one in value]
-    with np.printoptions(threshold=sys.maxsize):  # arrays within a target: all of their numbers
-        return repr(value)
+    return said
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -34,6 +34,7 @@ __all__ = [
     "Engine",
     "Processes",
     "Start",
+    "Tell",
     "check_workers",
     "crew",
     "ignore",

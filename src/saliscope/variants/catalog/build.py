@@ -231,7 +231,7 @@ class _Build:
         todo = [batch for batch in work if not (parts / batch.file).exists()]
         total = sum(len(batch.pieces) for batch in work)
         with Meter(progress, total) as meter, closing(run(todo)) as results:
-            meter.next(skipped=total - sum(len(batch.pieces) for batch in todo))
+            meter.next(total - sum(len(batch.pieces) for batch in todo))
             for batch, data in results:
                 put(parts / batch.file, data)
                 size = len(batch.pieces)

@@ -1,0 +1,1 @@
+"""Adapters for models that see: image classifiers and handwriting recognizers."""

@@ -198,6 +198,32 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "register tokens) and were left out.",
         "Look at attention to see what such tokens read.",
     ),
+    "constant_picture": (
+        "warning",
+        "Every pixel of the picture is the same, so there is nothing in it to look at.",
+        "Check the file; a scan or an export may have failed.",
+    ),
+    "first_frame": (
+        "note",
+        "The file holds several frames or pages; the first was read.",
+        "Save the one that matters as a picture of its own.",
+    ),
+    "transparent_parts": (
+        "note",
+        "The picture has transparent parts, which were put on white.",
+        "Put it on the background that the model was trained with.",
+    ),
+    "sixteen_bits": (
+        "note",
+        "The picture has 16 bits per channel: 65,535 was read as white (the brightest here is "
+        "{largest:,}).",
+        "If its own white is lower (12 bits: 4,095), give floats that were divided by it.",
+    ),
+    "converted_colors": (
+        "note",
+        "The picture is stored as {mode} and was converted to RGB without a color profile.",
+        "Convert it with its profile first, if colors matter.",
+    ),
     "wide_occlusion": (
         "note",
         "Windows cover {share:.0%} of the units, so neighbors share one value.",

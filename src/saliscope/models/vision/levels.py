@@ -128,9 +128,8 @@ def _from_floats(levels: npt.NDArray[Any], name: str) -> npt.NDArray[np.float32]
             f"y {y}, x {x}, channel {channel}; repair or replace them"
         )
         raise InputError(msg)
-    low, high = float(levels.min(initial=0.0)), float(levels.max(initial=0.0))
+    low, high = float(levels.min()), float(levels.max())
     if low < -_ROUNDING or high > 1 + _ROUNDING:
-        low = float(levels.min())
         remedy = (
             "so give the picture before normalization" if low < 0
             else "so divide by the largest possible level (255), or give uint8"

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Substitution,
         Token,
     )
+    from saliscope.core.string_target import Characters, String
     from saliscope.core.target import Call, Many, Together
     from saliscope.models.loading import load
 
@@ -64,15 +65,16 @@ _WHERE = {
         ("Embedding", "Likelihood", "Projection", "Substitution", "Token"),
         "core.sequence_target"),
     **dict.fromkeys(("Continuation", "Tag"), "core.output_target"),
+    **dict.fromkeys(("Characters", "String"), "core.string_target"),
     **dict.fromkeys(("Call", "Many", "Together"), "core.target"),
 }  # fmt: skip
 
 __all__ = [
-    "DEFAULTS", "AttentionMap", "Attribution", "Call", "Class", "Continuation", "Contrast",
-    "Embedding", "Input", "InputError", "Likelihood", "Many", "ModelError", "OptionError",
-    "OutOfMemoryError", "Output", "Predicted", "Projection", "RefusedError", "SaliscopeError",
-    "Substitution", "Tag", "Together", "Token", "ToleranceError", "attention", "explain", "load",
-    "measure", "methods", "read_fasta", "read_texts",
+    "DEFAULTS", "AttentionMap", "Attribution", "Call", "Characters", "Class", "Continuation",
+    "Contrast", "Embedding", "Input", "InputError", "Likelihood", "Many", "ModelError",
+    "OptionError", "OutOfMemoryError", "Output", "Predicted", "Projection", "RefusedError",
+    "SaliscopeError", "String", "Substitution", "Tag", "Together", "Token", "ToleranceError",
+    "attention", "explain", "load", "measure", "methods", "read_fasta", "read_texts",
 ]  # fmt: skip
 
 render.register("plot", "saliscope.show:plot")

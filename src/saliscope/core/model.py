@@ -21,7 +21,7 @@ from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.target import BoundTarget
 from saliscope.core.units import FloatArray, Units
 
-__all__ = ["Model", "Pass", "Piece", "Reader", "Sample"]
+__all__ = ["Model", "Pass", "Piece", "Reader", "Said", "Sample"]
 
 _COUNTER = itertools.count()
 
@@ -125,6 +125,21 @@ class Pass:
     reference: FloatArray | None = None
 
 
+@dataclass(frozen=True)
+class Said:
+    """A character that a recognizer says.
+
+    Parameters
+    ----------
+    text : str
+    terms : tuple of (int, int, float)
+        Step, output and weight: one of a decoder, several frames of a CTC model.
+    """
+
+    text: str
+    terms: tuple[tuple[int, int, float], ...]
+
+
 class Model(Protocol):
     """A model behind an adapter."""
 
@@ -158,6 +173,10 @@ class Model(Protocol):
         self, sample: Sample, outputs: Sequence[str | Sequence[int] | None], tokens: int
     ) -> Sample:
         """Return an input with outputs behind it: texts, ids, or what the model writes (None)."""
+        ...
+
+    def said(self, sample: Sample, text: str) -> Sequence[Said]:
+        """Return at which steps, and as which outputs, the characters of a string are said."""
         ...
 
     def baseline(self, sample: Sample, given: object) -> Baseline:

@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 Scale = Literal["logit", "log_prob", "prob", "log_odds", "raw"]
-POSITIONED = frozenset({"tokens", "next", "tags", "hidden"})
+POSITIONED = frozenset({"tokens", "next", "tags", "hidden", "steps"})
 """Outputs that have an axis of positions."""
 SCALES: tuple[str, ...] = ("logit", "log_prob", "prob", "log_odds", "raw")
 IntArray = npt.NDArray[np.int64]
@@ -46,9 +46,11 @@ class BoundTarget:
         One per target.
     scale : str
         Transformation of the output's last axis before terms are read.
-    head : {"classes", "tokens", "next", "tags", "embedding", "hidden", "raw", "call", "several"}
+    head : {"classes", "tokens", "next", "tags", "strings", "steps", "embedding", "hidden", "raw", \
+"call", "several"}
         Which output is read: "tokens" says what stands at a position, "next" what follows it,
-        "tags" how it is labeled.
+        "tags" how it is labeled. "strings" holds log-probabilities of the strings that a sample
+        brings along, "steps" what a recognizer says at each of its frames or steps.
     owner, position, index : numpy.ndarray of int, shape (terms,)
         The target that a term belongs to; where it stands on the model's token axis (0 for heads
         without one); which class, token or dimension it reads.
@@ -98,7 +100,7 @@ class BoundTarget:
     def has_probability(self) -> bool:
         """Whether each target is one class or token, which has a probability of its own."""
         return (
-            self.head in {"classes", "tokens", "next", "tags"}
+            self.head in {"classes", "tokens", "next", "tags", "strings", "steps"}
             and self.scale != "raw"
             and len(self.views) == 1
             and len(self.owner) == self.count
@@ -191,7 +193,10 @@ class Many(Target):
     def on(self, model: Model, sample: Sample) -> Sample:
         """Return the one sample that all are read on."""
         found = [target.on(model, sample) for target in self.targets]
-        if len({each.key for each in found}) > 1:
+        if "strings" in found[0].context:  # strings are named one after the other
+            for target in self.targets[1:]:
+                found[0] = target.on(model, found[0])
+        elif len({each.key for each in found}) > 1:
             msg = "several continuations are inputs of their own; explain them apart"
             raise OptionError(msg)
         return found[0]

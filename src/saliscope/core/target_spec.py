@@ -11,6 +11,7 @@ from saliscope.core.class_target import Class, Contrast, Output, Predicted
 from saliscope.core.errors import OptionError, nearest
 from saliscope.core.output_target import Continuation, Tag
 from saliscope.core.sequence_target import Likelihood, Projection, Substitution, Token
+from saliscope.core.string_target import Characters, String
 from saliscope.core.target import Call, Many, Target
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["as_target"]
 
 _SUBSTITUTION = re.compile(r"([A-Z]?)(\d+)([A-Z])(:context)?")
 _WRITTEN = re.compile(r"greedy(?::(\d+))?|(continuation|whole):(.+)", re.DOTALL)
+_CHARACTERS = re.compile(r"characters(?: (\d+))?(?::\s*(.*))?", re.DOTALL)
 _POSITION = re.compile(r"(\d+)(:context)?")
 
 
@@ -30,10 +32,13 @@ def as_target(spec: object, model: Model) -> Target:
     ----------
     spec : object
         None (the default of the model: the predicted class, a sequence's likelihood, the next
-        token that the model writes, or the label of every token), a class number or label,
+        token that the model writes, the label of every token, or the line of text that it reads),
+        a class number or label,
         ``("a", "b")`` or ``"a vs b"`` for a contrast, ``"V6E"`` for a substitution,
         ``"likelihood"``, ``"likelihood:context"``, ``"greedy:5"``, ``"continuation: text"`` or
-        ``"whole: a vs b"`` for what a model writes, ``"3:B-LOC"`` for the label of a token, a
+        ``"whole: a vs b"`` for what a model writes, ``"3:B-LOC"`` for the label of a token,
+        ``"string: an vs au"``, ``"characters"``, ``"characters: an"`` or ``"characters 2"`` for
+        what a model reads in a line, a
         tuple of numbers for one entry of a raw output, a list for several targets, a function of
         the output, or a `Target`.
     model : Model
@@ -54,6 +59,8 @@ def as_target(spec: object, model: Model) -> Target:
             return Continuation()
         if "tags" in model.heads:
             return Tag()
+        if "strings" in model.heads:
+            return String()
         if "raw" in model.heads:
             msg = "the output has several axes; give target= as a tuple of numbers, e.g. (0, 1)"
             raise OptionError(msg)
@@ -86,6 +93,8 @@ def as_target(spec: object, model: Model) -> Target:
 def _from_tuple(spec: tuple[Any, ...], model: Model) -> Target:
     if "classes" in model.heads and len(spec) == 2:
         return Contrast(*spec)
+    if "strings" in model.heads and len(spec) == 2:
+        return String(spec[0], instead_of=spec[1])
     if all(isinstance(i, (int, np.integer)) for i in spec) and "raw" in model.heads:
         return Output(tuple(int(i) for i in spec))
     msg = f"{spec!r} is not a target of this model; a contrast is a pair of classes"
@@ -94,6 +103,8 @@ def _from_tuple(spec: tuple[Any, ...], model: Model) -> Target:
 
 def _from_text(spec: str, model: Model) -> Target:
     text = spec.strip()
+    if "strings" in model.heads:
+        return _line(spec)
     if "classes" in model.heads:
         a, separator, b = text.partition(" vs ")
         if separator and text not in (model.labels or ()):
@@ -125,6 +136,17 @@ def _from_text(spec: str, model: Model) -> Target:
         return Output((int(text),))
     msg = f"target {spec!r} is not known for this model"
     raise OptionError(msg)
+
+
+def _line(spec: str) -> Target:
+    """Return what "characters 2: an", "string: an vs au" or "an" stands for."""
+    found = _CHARACTERS.fullmatch(spec)
+    if found is not None:
+        number, text = found.groups()
+        return Characters(text or None, None if number is None else int(number))
+    kind, colon, text = spec.partition(":")
+    a, versus, b = (text.lstrip() if colon and kind == "string" else spec).partition(" vs ")
+    return String(a or None, instead_of=String(b or None) if versus else None)
 
 
 def _continuation(found: re.Match[str]) -> Continuation:

@@ -53,6 +53,8 @@ def _pick(
 ) -> torch.Tensor:
     """Return the scaled output at `terms`, shape (rows, terms)."""
     index = torch.from_numpy(target.index).to(output.device)[terms]
+    if target.head == "strings":  # log-probabilities already; there is no axis to normalize along
+        return output[:, index].exp() if scale == "prob" else output[:, index]
     if target.head in POSITIONED:
         position = torch.from_numpy(target.position).to(output.device)[terms]
         if scale == "log_odds":

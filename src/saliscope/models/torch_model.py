@@ -14,7 +14,7 @@ from torch import nn
 from saliscope.core.ask import Fold, Layer
 from saliscope.core.errors import OptionError, nearest
 from saliscope.core.health import Finding, finding
-from saliscope.core.model import Pass, Piece, Reader, Sample
+from saliscope.core.model import Pass, Piece, Reader, Said, Sample
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import FloatArray
 from saliscope.models.identity import weights_of
@@ -151,6 +151,10 @@ class TorchModel:
     ) -> Sample:
         """Return an input with outputs behind it; this model writes none."""
         raise self._lacks("writes no output")  # noqa: EM101
+
+    def said(self, sample: Sample, text: str) -> Sequence[Said]:
+        """Return where the characters of a string are said; this model reads no lines."""
+        raise self._lacks("reads no lines of text")  # noqa: EM101
 
     def baseline(self, sample: Sample, given: object) -> Baseline:
         """Return what stands in place of units."""

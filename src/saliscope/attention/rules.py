@@ -57,7 +57,7 @@ class _Batch:
 
     @property
     def real(self) -> torch.Tensor:
-        """False for padding, shape (rows, tokens)."""
+        """False for padding, shape (rows of the module, tokens)."""
         mask: torch.Tensor = self.rows.arguments["attention_mask"]
         return mask.bool()
 
@@ -75,9 +75,9 @@ class _Batch:
         check_calls(self.model.module, calls, self.planned, self.layers[0].kind, exact=True)
 
     def read(self) -> torch.Tensor:
-        """Return where targets say that they are read, shape (targets, rows, tokens)."""
-        found = torch.zeros(self.targets, *self.real.shape, dtype=torch.bool)
+        """Return where targets say that they are read, shape (targets, *that of `real`)."""
         pool = self.rows.pool.cpu()
+        found = torch.zeros(self.targets, *pool.shape, dtype=torch.bool)
         for reader in self.readers:
             target, rows = reader.target, torch.from_numpy(reader.rows)
             if target.head == "embedding":
@@ -86,7 +86,22 @@ class _Batch:
                 here = target.view == reader.view
                 for owner, place in zip(target.owner[here], target.position[here], strict=True):
                     found[owner, rows, place] = True
-        return found.to(self.real.device)
+        found, laid = found.to(self.real.device), self.rows.spread
+        return found if laid is None else torch.stack([laid.marked(own) for own in found])
+
+    def joined(self, maps: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        """Return maps along units, of maps that are means over what is read in each row.
+
+        Where an input is several rows of the module, so that the same unit stands in some of them,
+        its value is the sum, and the mean is one over what is read in all of them.
+        """
+        laid = self.rows.spread
+        if laid is None:
+            return maps
+        count = read.sum(-1).to(maps)
+        every = count.unflatten(1, (-1, laid.each)).sum(-1).repeat_interleave(laid.each, 1)
+        share = count / every.clamp(min=1)
+        return torch.stack([laid.gather(own, 0) for own in maps * share[..., None]])
 
     def passes(self, read_off: Sequence[ReadOff], maps: torch.Tensor) -> list[Pass]:
         """Return what each reader gets of the maps, shape (targets, rows, tokens)."""
@@ -105,6 +120,8 @@ class _Batch:
 class Relevance:
     """The rule "relevance": gradient times attention, layer by layer on the way back."""
 
+    follows: ClassVar[tuple[int, int]] = (2, 1)
+
     def run(
         self, model: TorchModel, pieces: Sequence[Piece], readers: Sequence[Reader]
     ) -> list[Pass]:
@@ -120,13 +137,13 @@ class Relevance:
         batch.ran(descent.calls)
         assert leaf is not None
         back = slopes([values for values, _ in read_off], leaf)
-        maps = []
-        for read in batch.read():
-            descent.begin(read)
+        maps, read = [], batch.read()
+        for own in read:
+            descent.begin(own)
             next(back)
             found = descent.relevance()
             maps.append(torch.zeros(batch.real.shape).to(leaf) if found is None else found)
-        return batch.passes(read_off, torch.stack(maps))
+        return batch.passes(read_off, batch.joined(torch.stack(maps), read))
 
 
 class _Start:
@@ -152,6 +169,7 @@ class _Start:
 class _Reading:
     """Base of the rules that reduce attention in one forward pass."""
 
+    follows: ClassVar[tuple[int, int]] = (1, 1)
     name: ClassVar[str]
     reduce: ClassVar[Reduction]
     drop: ClassVar[bool] = False  # whether special tokens are left out of the rows

@@ -15,7 +15,8 @@ __all__ = ["relevance"]
     summary="Attention weighted by the target's gradient, multiplied through all layers.",
     cost="1 forward and 1 backward pass per target, in which every layer makes its attention "
     "probabilities once more; one layer's at a time",
-    use="transformers: where the target got its information from, a map per class in two passes",
+    use="transformers of one stream (an encoder, or a causal model; encoder-decoders are refused): "
+    "where the target got its information from, a map per class in two passes",
     misuse="for evidence against the target, which it cannot see (negative products are cut off), "
     "and where the target's own token decides: what a token keeps of itself is left out",
     source="Chefer, Gur & Wolf 2021, arXiv:2103.15679, equations 5 and 6 (self-attention), and R - "

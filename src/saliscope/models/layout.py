@@ -72,6 +72,19 @@ class Spread:
         rows = torch.arange(len(values), device=values.device).repeat_interleave(self.each)
         return values[rows[:, None], places]
 
+    def gather(self, values: torch.Tensor, stream: int) -> torch.Tensor:
+        """Return the sum of what each unit has in a stream, of values along its places."""
+        rows, width = self.back.shape
+        real = values.masked_fill(self.masks[stream] == 0, 0.0).reshape(rows, -1)
+        places = self.streams[stream].reshape(rows, -1)
+        return values.new_zeros(rows, width).scatter_add_(1, places, real)
+
+    def marked(self, units: torch.Tensor) -> torch.Tensor:
+        """Return where in the last stream marked units, shape (rows, units), are read off."""
+        found = torch.zeros_like(self.masks[-1]).reshape(len(self.back), -1)
+        found.scatter_add_(1, self.back, units.to(found))
+        return (found > 0).reshape(self.masks[-1].shape)
+
     def take(self, values: torch.Tensor) -> torch.Tensor:
         """Return what a module gave for its last stream along units again."""
         joined = values.reshape(len(self.back), -1, *values.shape[2:])

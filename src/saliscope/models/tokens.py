@@ -349,16 +349,6 @@ class TokenModel(TorchModel):
             here[..., list(piece.view), :] = 0.0
         return here
 
-    def _run(self, pieces: Sequence[Piece], readers: Sequence[Reader]) -> list[Pass]:
-        rules = {r.fold.rule for r in readers if r.fold is not None} - {"gradient"}
-        if rules and any(p.sample.context.get("layout") is not None for p in pieces):
-            msg = (
-                f"{rules.pop()} follows one pass over one text, and this target takes several; "
-                "use a gradient, integrated gradients, masking or Shapley values"
-            )
-            raise RefusedError(msg)
-        return super()._run(pieces, readers)
-
     # -- forward -------------------------------------------------------------------------------
 
     def forward(

@@ -210,7 +210,7 @@ class TorchModel:
     def _run(self, pieces: Sequence[Piece], readers: Sequence[Reader]) -> list[Pass]:
         rules = {reader.fold.rule for reader in readers if reader.fold is not None}
         if rules - {"gradient"}:  # the engine keeps rules in batches of their own
-            return find_rule(rules.pop()).run(self, pieces, readers)
+            return find_rule(rules.pop(), pieces).run(self, pieces, readers)
         if readers[0].layer is not None:  # and layers, too
             from saliscope.models.layers import run_cut
 

@@ -13,7 +13,7 @@ propagation may be patented where you are, so ask before commercial use.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -50,6 +50,8 @@ _ATTENTION: Shares = (0.25, 0.25, 0.5)
 
 class AttnLRP:
     """The rule "attnlrp"."""
+
+    follows: ClassVar[tuple[int, int]] = (2, 2)
 
     def run(
         self, model: TorchModel, pieces: Sequence[Piece], readers: Sequence[Reader]

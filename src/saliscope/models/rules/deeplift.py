@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -105,6 +105,8 @@ _HINTS = {
 
 class DeepLift:
     """The rule "deeplift"."""
+
+    follows: ClassVar[tuple[int, int]] = (2, 2)
 
     def run(
         self, model: TorchModel, pieces: Sequence[Piece], readers: Sequence[Reader]

@@ -134,6 +134,44 @@ def test_codons_of_nucleotides() -> None:
         result([1] * 5, {**_positions(5), "token": ("position", list("ATGTG"))}).group("codon")
 
 
+def written() -> Attribution:
+    """Return three tokens of an input, and three that a model wrote behind it."""
+    text = "It was un" + "believably good. Fine"
+    spans = [(0, 2), (3, 6), (7, 9), (9, 19), (20, 24), (24, 25), (26, 30)]
+    coords = {
+        **_positions(7), "token": ("position", [text[a:b] for a, b in spans]),
+        "start": ("position", [a for a, _ in spans]), "end": ("position", [b for _, b in spans]),
+        "stream": ("position", ["prompt"] * 3 + ["output"] * 4),
+    }  # fmt: skip
+    return result([1, 2, 4, 8, 16, 32, 64], coords, meta={"text": text, "modality": "text"})
+
+
+def test_no_word_or_sentence_holds_both_what_was_given_and_what_was_written() -> None:
+    columns = ["sentence", "stream", "value"]
+    assert written().group("sentence").to_frame()[columns].to_numpy().tolist() == [
+        ["It was un", "prompt", 7.0], ["believably good.", "output", 56.0],
+        ["Fine", "output", 64.0],
+    ]  # fmt: skip
+    words = written().group("word").to_frame()
+    assert words["word"].tolist()[2:4] == ["un", "believably"]
+    assert words["stream"].tolist() == ["prompt"] * 3 + ["output"] * 4
+    again = written().group("word").group("sentence")
+    assert again.data["stream"].values.tolist() == ["prompt", "output", "output"]
+
+
+def test_streams_of_other_groups_are_named() -> None:
+    windows = written().group(2)
+    assert windows.data["stream"].values.tolist() == [
+        "prompt", "prompt and output", "output", "output",
+    ]  # fmt: skip
+    members = written().group({"verb": [2], "good": [4, 5]})
+    assert members.data["stream"].values.tolist() == ["prompt", "output", "prompt and output"]
+    by_stream = written().group("stream")
+    assert by_stream.to_frame()[["stream", "value"]].to_numpy().tolist() == [
+        ["prompt", 7.0], ["output", 120.0],
+    ]  # fmt: skip
+
+
 def test_spans_and_members() -> None:
     coords = {"position": [11, 12, 13, 14], "residue": ("position", list("MVHL"))}
     a = result([1, 2, 4, 8], coords)

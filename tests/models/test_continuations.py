@@ -444,6 +444,10 @@ def test_whole_words_and_groups_of_an_output(model: TextModel) -> None:
     assert (a.to_numpy()[0, 4:] == 0).all()
     assert (a.to_numpy()[:, 5] == 0).all()
     assert a.to_numpy()[2, 4] != 0
+    sentences = explain(model, PROMPT, "masking", Continuation(" film"), groups="sentence")
+    assert sentences.data["sentence"].values.tolist() == [PROMPT, "film"]
+    assert sentences.data["stream"].values.tolist() == [a.data["stream"].values[0], "output"]
+    assert a.group("sentence").data["stream"].values.tolist()[0] == a.data["stream"].values[0]
 
 
 def bytewise() -> TextModel:

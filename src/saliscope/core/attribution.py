@@ -211,9 +211,9 @@ class Attribution(Record):
         ----------
         by : str, int, tuple, list, array or mapping
             * ``"word"`` or ``"sentence"`` of a text (see `saliscope.core.words.sentences_of` for
-              where sentences end), ``"codon"`` of a protein (coordinates of the coding sequence
-              come beside) or of nucleotides, or the name of a coordinate along the units: equal
-              values make a group;
+              where sentences end; none holds both input and output), ``"codon"`` of a protein
+              (coordinates of the coding sequence come beside) or of nucleotides, or the name of a
+              coordinate along the units: equal values make a group;
             * a number: windows of so many units, or square patches; a tuple: one number per axis;
             * a list of ``(start, end, name)``: ranges of positions, both ends included;
             * a mapping of names to the positions, or the names of columns, that belong to them;

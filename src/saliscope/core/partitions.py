@@ -12,7 +12,7 @@ import xarray as xr
 
 from saliscope.core.errors import OptionError, nearest
 from saliscope.core.units import Grouping
-from saliscope.core.words import over_text, sentences_of, words_of
+from saliscope.core.words import over_text, parted, sentences_of, words_of
 
 __all__ = ["LEAD", "REST", "Axes", "By", "Groups"]
 
@@ -132,7 +132,8 @@ class Axes:
         own = [n for n in along if n not in _PLACES and n not in self.own]
         if by in _SPANS and text:
             pieces = [(int(a), int(b)) for a, b in zip(along["start"], along["end"], strict=True)]
-            return Groups.of(over_text(by, text, pieces, _SPANS[by](text)))
+            spans = parted(text, _SPANS[by](text), self._borders(along))
+            return Groups.of(over_text(by, text, pieces, spans))
         if by in own:
             return self._labelled(by, along[by])
         if by == "codon" and (found := self._codons(along, meta)):
@@ -143,6 +144,12 @@ class Axes:
             f"{', '.join(known) or 'none by name'}"
         )
         raise OptionError(msg)
+
+    def _borders(self, along: Mapping[str, npt.NDArray[Any]]) -> list[int]:
+        """Return the characters at which a stream begins behind another one."""
+        streams = along.get("stream", np.array([]))
+        begins = np.flatnonzero(streams[1:] != streams[:-1]) + 1
+        return sorted(int(along["start"][i]) for i in begins)
 
     def _codons(
         self, along: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]
@@ -269,7 +276,11 @@ class Axes:
             "position": np.arange(1, len(sizes) + 1), groups.kind: np.array(groups.names, dtype=str)
         }  # fmt: skip
         if len(self.own) == 1:
-            found |= self._places([np.flatnonzero(groups.labels == k) for k in range(len(sizes))])
+            members = [np.flatnonzero(groups.labels == k) for k in range(len(sizes))]
+            found |= self._places(members)
+            if "stream" in self.along:
+                streams = [dict.fromkeys(self.along["stream"][own].tolist()) for own in members]
+                found.setdefault("stream", np.array([" and ".join(own) for own in streams]))
             if groups.kind == "codon" and (sizes == 1).all():
                 found["coding_start"] = found["first"] * _CODON - 2
                 found["coding_end"] = found["first"] * _CODON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from saliscope.core.units import Grouping
 
-__all__ = ["over_text", "sentences_of", "words_of"]
+__all__ = ["over_text", "parted", "sentences_of", "words_of"]
 
 Span = tuple[int, int]
 
@@ -81,6 +82,25 @@ def _ends(text: str, end: re.Match[str]) -> bool:
     word = before[-1].lstrip("\"'‘“«([{") if before else ""
     initial = len(word) == 1 and word.isupper() and word != "I"
     return not (initial or word.lower() in _ABBREVIATIONS)
+
+
+def parted(text: str, spans: Sequence[Span], borders: Sequence[int]) -> list[Span]:
+    """Cut spans at some characters, as where a model begins to write; space at a cut is left out.
+
+    Examples
+    --------
+    >>> text = "It was not very good. Fine."
+    >>> [text[a:b] for a, b in parted(text, sentences_of(text), [10])]
+    ['It was not', 'very good.', 'Fine.']
+    """
+    found = []
+    for start, end in spans:
+        inner = [border for border in borders if start < border < end]
+        for a, b in itertools.pairwise([start, *inner, end]):
+            part = text[a:b]
+            if part.strip():
+                found.append((b - len(part.lstrip()), a + len(part.rstrip())))
+    return found
 
 
 def over_text(kind: str, text: str, pieces: Sequence[Span], spans: Sequence[Span]) -> Grouping:

@@ -14,7 +14,7 @@ import torch
 from saliscope.core.errors import InputError, ModelError, OptionError
 from saliscope.core.model import Sample
 from saliscope.core.units import Units
-from saliscope.core.words import over_text, sentences_of, words_of
+from saliscope.core.words import over_text, parted, sentences_of, words_of
 from saliscope.models.layout import Layout
 
 if TYPE_CHECKING:
@@ -96,9 +96,10 @@ def _joined(
     streams = ["source" if model.apart else "prompt"] * last
     ids, text = [int(i) for i in prompt[:last]], sample.text
     places: list[Ids] = []
+    borders: list[int] = []
     for number, output in enumerate(made):
         text += "\n" if number or model.apart else ""
-        shift = len(text)
+        borders.append(shift := len(text))
         text += output.text
         places.append(np.arange(len(ids), len(ids) + len(output.ids)))
         ids += output.ids
@@ -121,8 +122,8 @@ def _joined(
          "start": ("position", [a for a, _ in spans]),
          "end": ("position", [b for _, b in spans]),
          "stream": ("position", streams)},
-        keep, {"word": over_text("word", text, spans, words_of(text)),
-               "sentence": over_text("sentence", text, spans, sentences_of(text))},
+        keep, {kind: over_text(kind, text, spans, parted(text, find(text), borders))
+               for kind, find in (("word", words_of), ("sentence", sentences_of))},
     )  # fmt: skip
     array = np.array(ids, dtype=np.int64)
     reads = np.full(len(ids), -1, dtype=np.int64)

@@ -17,14 +17,13 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from saliscope.attention.descent import Descent
-from saliscope.attention.hooks import asking, refusal, weights_in
+from saliscope.attention.hooks import asking, probabilities, refusal, weights_in
 from saliscope.attention.kernels import accumulation
 from saliscope.attention.layers import Layer
 from saliscope.core.errors import RefusedError
 
 __all__ = ["running_again"]
 
-_TOLERANCE = 1e-2
 _SAME = ("ViewBackward", "ReshapeAliasBackward", "UnsafeViewBackward", "AliasBackward")
 
 
@@ -70,7 +69,7 @@ class _Call:
         descent.check(self.layer.name, *weights.shape[2:])
         total = weights.detach().sum(-1, dtype=torch.float32)
         # Windows in the place of keys (sparse attention) are no matrix over all keys.
-        wrong = ((total - 1).abs() > _TOLERANCE).any(1)[descent.real]
+        wrong = (~probabilities(total)).any(1)[descent.real]
         if inner is None or bool(wrong.any()):
             raise refusal(self.layer)
         dtype = accumulation(weights.dtype)

@@ -20,7 +20,7 @@ from saliscope.attention.layers import Layer
 from saliscope.attention.reducer import Reducer
 from saliscope.core.errors import RefusedError
 
-__all__ = ["asking", "hooked", "refusal", "weights_in"]
+__all__ = ["asking", "hooked", "probabilities", "refusal", "weights_in"]
 
 _TOLERANCE = 1e-2
 
@@ -72,6 +72,17 @@ def refusal(layer: Layer) -> RefusedError:
     )
 
 
+def probabilities(total: torch.Tensor) -> torch.Tensor:
+    """Return which rows of weights, by their sums, are probabilities, or of a query that sees none.
+
+    Examples
+    --------
+    >>> probabilities(torch.tensor([1.0, 0.0, 0.5])).tolist()
+    [True, True, False]
+    """
+    return ((total - 1).abs() < _TOLERANCE) | (total == 0)
+
+
 def _reduce(layer: Layer, reducer: Reducer, weights: torch.Tensor) -> None:
     """Reduce one layer's weights, shape (batch, heads, queries, keys)."""
     batch, heads, queries, keys = weights.shape
@@ -86,7 +97,7 @@ def _reduce(layer: Layer, reducer: Reducer, weights: torch.Tensor) -> None:
             total = matrix[real].sum(-1, dtype=reducer.dtype)
             # Sparse attention returns windows in the place of keys: those are no matrix of
             # probabilities over all keys and must not be taken for one.
-            if not bool(((total - 1).abs() < _TOLERANCE).all()) and bool(total.isfinite().all()):
+            if not bool(probabilities(total).all()) and bool(total.isfinite().all()):
                 raise refusal(layer)
             causal = causal and not bool(matrix.triu(1)[real].any())
             reducer.take(place, example, slice(number, number + 1), slice(0, queries), matrix[None])

@@ -23,6 +23,8 @@ from saliscope.core.errors import ModelError, OptionError, SaliscopeError, neare
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Model
 from saliscope.models.function import FunctionModel
+from saliscope.models.keras.backend import is_keras
+from saliscope.models.keras.files import is_keras_path
 from saliscope.models.protein import ProteinModel, is_protein_vocabulary
 from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
@@ -140,6 +142,8 @@ def load(
             place = str(Path(source).resolve()) if Path(source).is_dir() else str(source)
             _ORIGINS[model] = Origin(place, device, dtype, model.name)
         return model
+    if is_keras(source):
+        return _from_keras(source, tokenizer, device, dtype, name)
     if isinstance(source, nn.Module):
         return _from_module(source, tokenizer, name)
     if callable(source):
@@ -164,6 +168,8 @@ def _from_text(
         msg = "the name of the model is empty; give a hub name, a folder or a zoo model"
         raise ModelError(msg)
     path = Path(text)
+    if is_keras_path(path):
+        return _from_keras(path, tokenizer, device, dtype, name)
     if path.is_dir():
         if not (path / "config.json").is_file():
             msg = f"{text}: has no config.json; give a folder written by save_pretrained()"
@@ -221,6 +227,25 @@ def _from_module(module: nn.Module, tokenizer: Any, name: str | None) -> Model:
         return known
     model = _for_tokens(module, tokenizer, label)
     _SHARED[id(module)] = model
+    return model
+
+
+def _from_keras(
+    source: Any, tokenizer: Any, device: str | None, dtype: object, name: str | None
+) -> Model:
+    from saliscope.models.keras.adapters import from_file, from_object
+
+    if dtype is not None:
+        msg = "a Keras model keeps the precision that it was made in; leave dtype= out"
+        raise OptionError(msg)
+    if isinstance(source, Path):
+        return from_file(source, tokenizer, name, device)
+    known = _SHARED.get(id(source))
+    if known is not None and tokenizer is None and name in {None, known.name}:
+        return known
+    model = from_object(source, tokenizer, name, device)
+    if tokenizer is None:
+        _SHARED[id(source)] = model
     return model
 
 

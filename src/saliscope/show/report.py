@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from saliscope.core.record import Record
 from saliscope.show.canvas import palette
 from saliscope.show.reading import method_of
+from saliscope.show.scene import Scene, scene_data
 from saliscope.show.sections import modality_of, sections
 from saliscope.show.style import clip, visible
 from saliscope.show.wording import ALWAYS, GENERAL, aim_of, health_badge, limits, score_of
@@ -36,7 +37,9 @@ def source(name: str) -> str:
     return loader.get_source(environment(), name)[0]
 
 
-def html(records: Sequence[Record], *, title: str | None = None) -> str:
+def html(
+    records: Sequence[Record], *, title: str | None = None, scenes: Sequence[Scene] = ()
+) -> str:
     """Return a complete HTML document about records: readable offline, on a phone and in print.
 
     The first 200 records get a picture, the first 2,000 a line in the summary; the page says so
@@ -49,6 +52,8 @@ def html(records: Sequence[Record], *, title: str | None = None) -> str:
         stand together.
     title : str, optional
         Heading of the page.
+    scenes : sequence of Scene
+        Molecules to turn and look at, before the maps.
 
     Returns
     -------
@@ -74,12 +79,17 @@ def html(records: Sequence[Record], *, title: str | None = None) -> str:
         }
         for i, record in enumerate(records[:MOST_LISTED], 1)
     ]
+    extra = "scene.css", "scene.js"
+    css, script = (
+        "\n".join(source(name) for name in ((own, more) if scenes else (own,)))
+        for own, more in zip(("report.css", "report.js"), extra, strict=True)
+    )
     models = {visible(r.provenance.get("model", {}).get("name", "")) for r in records} - {""}
     dates = [str(r.provenance["created"]) for r in records if r.provenance.get("created")]
     page = environment().get_template("report.html.j2").render(
-        title=visible(title or "What the model looked at"), css=source("report.css"),
-        script=source("report.js"), sections=found, listed=listed, count=len(records),
-        drawn=min(len(records), MOST_DRAWN), always=ALWAYS, general=GENERAL,
+        title=visible(title or "What the model looked at"), css=css, script=script,
+        scenes=[scene_data(scene) for scene in scenes], sections=found, listed=listed,
+        count=len(records), drawn=min(len(records), MOST_DRAWN), always=ALWAYS, general=GENERAL,
         limits=limits(records[:MOST_DRAWN]), palette=palette(),
         models=sorted(models), created=visible(max(dates, default=""))[:10],
     )  # fmt: skip

@@ -44,12 +44,14 @@ if TYPE_CHECKING:
     from saliscope.core.string_target import Characters, String
     from saliscope.core.target import Call, Many, Together
     from saliscope.models.loading import load
+    from saliscope.models.vision.classifier import image_model
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "attention": "api.attending",
     "explain": "api.explaining",
+    "image_model": "models.vision.classifier",
     "load": "models.loading",
     "measure": "api.measuring",
     "methods": "core.registry",
@@ -74,7 +76,7 @@ __all__ = [
     "Contrast", "Embedding", "Input", "InputError", "Likelihood", "Many", "ModelError",
     "OptionError", "OutOfMemoryError", "Output", "Predicted", "Projection", "RefusedError",
     "SaliscopeError", "String", "Substitution", "Tag", "Together", "Token", "ToleranceError",
-    "attention", "explain", "load", "measure", "methods", "read_fasta", "read_texts",
+    "attention", "explain", "image_model", "load", "measure", "methods", "read_fasta", "read_texts",
 ]  # fmt: skip
 
 render.register("plot", "saliscope.show:plot")

@@ -14,7 +14,7 @@ import torch
 
 import saliscope
 from helpers import state, tokens, toys
-from helpers.cases import ABLE, Case, general, names
+from helpers.cases import ABLE, KEYED, Case, general, names
 from saliscope import Attribution, ModelError, OutOfMemoryError, SaliscopeError, explain
 from saliscope.core.registry import methods
 from saliscope.models.text import TextModel
@@ -128,7 +128,7 @@ def alone(calls: toys.Calls) -> int:
 
 @pairs
 def test_duplicates_are_computed_once(method: str, case: Case) -> None:
-    if case.name not in {"protein", "text"}:
+    if case.name not in KEYED:
         inputs = [case.inputs[0], case.inputs[0]]
         got = explain(case.make(torch.float64), inputs, method, case.targets[0], **general(method))
         assert got[0].evaluations == got[1].evaluations > 0  # tensors have no natural key
@@ -140,7 +140,8 @@ def test_duplicates_are_computed_once(method: str, case: Case) -> None:
     assert got[2].evaluations == 0
     np.testing.assert_array_equal(got[0].to_numpy(), got[2].to_numpy())
     assert got[0].score == got[2].score
-    assert sum(calls.sizes) - alone(calls) == got[0].evaluations + got[1].evaluations
+    looks = int(case.name == "image" and "layer" in methods()[method].takes)  # for that layer
+    assert sum(calls.sizes) - alone(calls) - looks == got[0].evaluations + got[1].evaluations
 
 
 @pairs
@@ -148,10 +149,10 @@ def test_rows_are_counted_as_the_module_sees_them(method: str, case: Case) -> No
     model = case.make(torch.float64)
     with toys.Calls(model.module) as calls:
         got = explain(model, list(case.inputs), method, case.targets[0], **general(method))
-    # A module on tensors is looked at once per shape of input, and so are its layers.
-    tensors = case.name not in {"protein", "text"}
-    probes = len({raw.shape[1:] for raw in case.inputs}) if tensors else 0
-    probes *= 2 if "layer" in methods()[method].takes else 1
+    # A module on tensors is looked at once per shape of input, and so are the layers of any.
+    tensors = case.name not in KEYED
+    shapes = len({raw.shape[1:] for raw in case.inputs}) if tensors else 1
+    probes = shapes * (tensors + ("layer" in methods()[method].takes))
     assert sum(a.evaluations for a in got) == sum(calls.sizes) - probes - alone(calls)
 
 

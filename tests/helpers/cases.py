@@ -14,9 +14,13 @@ from saliscope.models.function import FunctionModel
 from saliscope.models.protein import ProteinModel
 from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
+from saliscope.models.vision.classifier import ImageModel, image_model
 
 PROTEINS = ("MVHLTPEEK", "MKWX", "ACDEFGHIKLMNP")
 TEXTS = ("The film was unbelievably good!", "dull", "It isn't bad, it is a very fine story.")
+
+KEYED = {"protein", "text", "image"}
+"""Cases whose inputs have a key of their own: equal ones are computed once."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,16 @@ def _tensors(*shapes: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
 
 ROWS = _tensors((1, 4, 3), (2, 4, 3), (1, 7, 3))
 IMAGES = _tensors((1, 1, 4, 5), (2, 1, 4, 5), (1, 1, 3, 7))
+PICTURES = tuple(
+    image.clamp(-2, 2) / 4 + 0.5 for image in _tensors((3, 9, 7), (3, 6, 5), (3, 5, 8))
+)
+
+
+def classifier(dtype: torch.dtype) -> ImageModel:
+    """Return a classifier of pictures that are stretched to 6 x 5 pixels, with 9 patches."""
+    net = toys.ConvNet(dtype, channels=3).eval()
+    labels = ("cat", "dog", "fox", "owl")
+    return image_model(net, size=(6, 5), mean=0.4, std=(0.2, 0.3, 0.5), labels=labels, patch=2)
 
 
 CASES = (
@@ -73,6 +87,7 @@ CASES = (
         lambda dtype: TextModel(tokens.bert(dtype), tokens.word_tokenizer(), "bert"),
         TEXTS, ("positive", ["negative", "positive"]),
     ),
+    Case("image", ImageModel.offers, classifier, PICTURES, ("fox", [0, 2])),
 )  # fmt: skip
 
 ABLE = [

@@ -77,14 +77,14 @@ class PoolNet(nn.Module):
 
 
 class ConvNet(nn.Module):
-    """Images of one channel and of any size: two convolutions, the second with a stride of two.
+    """Images of any size, gray or color: two convolutions, the second with a stride of two.
 
     The mean over the last grid goes to four classes; what speaks for class 2 is positive.
     """
 
-    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, dtype: torch.dtype = torch.float32, channels: int = 1) -> None:
         super().__init__()
-        self.early = nn.Conv2d(1, 3, 3, padding=1)
+        self.early = nn.Conv2d(channels, 3, 3, padding=1)
         self.late = nn.Conv2d(3, 4, 3, stride=2, padding=1)
         self.relu = nn.ReLU()
         self.head = nn.Linear(4, 4)

@@ -1,4 +1,4 @@
-"""Inputs: named records from FASTA and text files, read strictly and one at a time."""
+"""Inputs: named records from FASTA and text files, and pictures, read strictly and one by one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from saliscope.core.textfile import lines
 __all__ = ["Input", "files_in", "read_fasta", "read_files", "read_records", "read_texts"]
 
 
-_ENDINGS = {"protein": (".fa", ".faa", ".fas", ".fasta"), "text": (".txt",)}
+_PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_ENDINGS = {
+    "protein": (".fa", ".faa", ".fas", ".fasta"), "text": (".txt",), "image": _PICTURES,
+}  # fmt: skip
+_KINDS = {"protein": "FASTA", "image": "image"}
 _NO_RECORD = "holds no record; a FASTA record starts with a line '>name'"
 _NO_TEXT = "holds no text; write one text per line"
 
@@ -82,7 +86,12 @@ def read_texts(path: str | os.PathLike[str]) -> Iterator[Input]:
 
 
 def read_records(path: str | os.PathLike[str], modality: str) -> Iterator[Input]:
-    """Yield the records of a file in the form that a modality takes."""
+    """Yield the records of a file in the form that a modality takes; a picture is one record."""
+    if modality == "image":
+        return iter([Input(Path(path).name, os.fspath(path))])
+    if Path(path).suffix.lower() in _PICTURES:
+        msg = f"{path}: is a picture, and this model does not take one; give an image model"
+        raise InputError(msg)
     if modality == "protein":
         return read_fasta(path)
     if modality == "text":
@@ -90,12 +99,12 @@ def read_records(path: str | os.PathLike[str], modality: str) -> Iterator[Input]
             msg = f"{path}: is a FASTA file, and this model takes text; give a protein model"
             raise InputError(msg)
         return read_texts(path)
-    msg = f"{path}: the command line reads FASTA and text; give tensors from Python"
+    msg = f"{path}: the command line reads FASTA, text and pictures; give tensors from Python"
     raise InputError(msg)
 
 
 def files_in(folder: str | os.PathLike[str], modality: str) -> list[Path]:
-    """Return the FASTA files (for proteins) or text files of a folder, sorted by name.
+    """Return the FASTA files (for proteins), pictures or text files of a folder, sorted by name.
 
     Folders within it, and files of other endings, are passed over.
 
@@ -111,7 +120,7 @@ def files_in(folder: str | os.PathLike[str], modality: str) -> list[Path]:
         if file.is_file() and file.suffix.lower() in endings and not file.name.startswith(".")
     )
     if not found:
-        kind = "FASTA" if modality == "protein" else "text"
+        kind = _KINDS.get(modality, "text")
         msg = f"{folder}: holds no {kind} file ({', '.join(endings)}); give a folder that does"
         raise InputError(msg)
     return found
@@ -138,4 +147,4 @@ def read_files(paths: Sequence[Path], modality: str) -> Iterator[Input]:
     for path, given in zip(whole, paths, strict=True):
         place = path.relative_to(home).as_posix()
         for name, raw in read_records(given, modality):
-            yield Input(f"{place}: {name}", raw)
+            yield Input(place if modality == "image" else f"{place}: {name}", raw)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["assemble", "versions"]
 
+_KEPT = {"picture"}  # what a result keeps of what an adapter says of its input
 _EMPTY = {"no_slope", "nothing_positive"}  # findings of methods that say why all values are zero
 
 
@@ -236,6 +237,7 @@ def _meta(
         if many and len(outcomes) > 1
         else first.sample.name,
         "text": first.sample.text,
+        **{name: first.sample.context[name] for name in _KEPT & first.sample.context.keys()},
         "modality": model.modality,
         "unit_kind": units.kind,
         "method": spec.name,

@@ -207,7 +207,9 @@ def _replacements(
 def _background(wanted: Plan, sample: Sample, shared: _Shared) -> Sequence[Baseline]:
     """Return the given background; it is made once for all tensors of one shape."""
     value = sample.value
-    kind = None if value is None else (tuple(value.shape), str(value.dtype))
+    # Of an image a baseline may be made of the image itself: blurred, or its average color.
+    own = sample.key if wanted.model.modality == "image" else None
+    kind = None if value is None else (tuple(value.shape), str(value.dtype), own)
     if kind in shared:
         return shared[kind]
     made = [wanted.model.baseline(sample, each) for each in _several(wanted.baseline, sample)]

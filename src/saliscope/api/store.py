@@ -101,16 +101,11 @@ class Store:
 
     def key(self, wanted: Plan, named: Input) -> str:
         """Return the key of a result: equal for equal input, model and settings."""
-        if not isinstance(named.raw, str):
-            msg = (
-                "resume= and workers= are for texts and proteins; tensors have no key by which "
-                "they would be found again"
-            )
-            raise OptionError(msg)
+        content = _content(wanted, named.raw)
         if self._settings is None or self._settings[0] is not wanted:
             self._settings = (wanted, _settings(wanted, self.threads))
         # An input without a name is called by its content, so it does not share with named ones.
-        text = self._settings[1] + (b"named:" if named.name else b":") + named.raw.encode()
+        text = self._settings[1] + (b"named:" if named.name else b":") + content
         return hashlib.sha256(text).hexdigest()[:32]
 
     def path(self, key: str) -> Path:
@@ -155,6 +150,23 @@ class Store:
         self._held[key] = result
         if len(self._held) > _HELD:
             self._held.popitem(last=False)
+
+
+def _content(wanted: Plan, raw: object) -> bytes:
+    """Return what an input is: a text, or of a file its name and its bytes."""
+    if isinstance(raw, (str, os.PathLike)) and wanted.model.modality == "image":
+        try:
+            held = Path(raw).read_bytes()
+        except OSError:  # told when it is prepared
+            held = b""
+        return os.fspath(Path(raw).name).encode() + b":" + hashlib.sha256(held).digest()
+    if not isinstance(raw, str):
+        msg = (
+            "resume= and workers= are for texts, proteins and files of pictures; arrays have no "
+            "key by which they would be found again"
+        )
+        raise OptionError(msg)
+    return raw.encode()
 
 
 def _settings(wanted: Plan, threads: int) -> bytes:

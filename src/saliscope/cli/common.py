@@ -23,6 +23,7 @@ __all__ = [
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
           "kib": 2**10, "mib": 2**20, "gib": 2**30}  # fmt: skip
+_FILE = r"\.(fa|fasta|faa|txt|tsv|csv|gz|a2m|a3m|bmp|gif|jpe?g|png|tiff?|webp)$"  # looks like one
 
 
 def say(text: str, *, quiet: bool = False) -> None:
@@ -124,7 +125,7 @@ def read_inputs(sources: Sequence[str], modality: str) -> list[Input]:
     A source that does not exist and looks like a file name is refused as a missing file.
     """
     if not all(source.strip() for source in sources):
-        msg = "INPUT is empty; give a FASTA or text file, a folder of them, or the input itself"
+        msg = "INPUT is empty; give a file (FASTA, text or picture), a folder of them, or the input itself"
         raise InputError(msg)
     files: dict[Path, Path] = {}  # each once, in the order given
     for source in sources:
@@ -140,7 +141,7 @@ def read_inputs(sources: Sequence[str], modality: str) -> list[Input]:
 
 
 def _literal(source: str, *, alone: bool) -> Input:
-    looks_like_file = re.search(r"\.(fa|fasta|faa|txt|tsv|csv|gz|a2m|a3m)$", source, re.IGNORECASE)
+    looks_like_file = re.search(_FILE, source, re.IGNORECASE)
     if looks_like_file or (os.sep in source and " " not in source):
         msg = f"{source}: there is no such file"
         raise InputError(msg)

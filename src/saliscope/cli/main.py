@@ -34,7 +34,7 @@ _INTERRUPTED = 130
 Sources = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT...", help="FASTA or text files, folders of them, or one input itself"
+        metavar="INPUT...", help="FASTA, text or picture files, folders of them, or one input itself"
     ),
 ]  # fmt: skip
 Model = Annotated[

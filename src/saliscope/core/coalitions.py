@@ -25,6 +25,7 @@ __all__ = ["Grouped", "Level", "Masks", "Sampler", "scores_of"]
 
 Masks = npt.NDArray[np.bool_]
 
+_USUAL = ("word", "patch")  # what is taken away together where nothing is said
 _LISTED = 4096  # coalitions of a level that are listed and shuffled rather than drawn one by one
 _AT_ONCE = 1 << 22  # weights of one ask
 _NEGLIGIBLE = 1e-9  # share of a level, relative to the largest, below which all are alike
@@ -54,15 +55,15 @@ class Grouped:
 
     @classmethod
     def by(cls, units: Units, groups: str | Sequence[int] | None) -> Grouped:
-        """Return the groups of that name or those labels; words by default, where there are any.
+        """Return the groups of that name or those labels; by default words or patches, if any.
 
         Raises
         ------
         OptionError
             If the input has no such grouping, or no group in it.
         """
-        if groups is None and "word" in units.groupings:
-            groups = "word"
+        if groups is None:
+            groups = next((name for name in _USUAL if name in units.groupings), None)
         grouping = units.group(groups)
         if not grouping.count:
             msg = f"this input has no {grouping.kind}; give other groups="
@@ -86,7 +87,10 @@ class Grouped:
 
     def lay(self, values: FloatArray) -> FloatArray:
         """Return values (targets, groups) in the shape of the result's units."""
-        return self.grouping.spread(values, self.units.shape) if self.own else values
+        if self.own:
+            return self.grouping.spread(values, self.units.shape)
+        grid = tuple(map(len, self.grouping.grid))
+        return values.reshape(len(values), *grid) if grid else values
 
 
 def scores_of(

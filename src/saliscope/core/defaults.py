@@ -55,6 +55,23 @@ DEFAULTS: dict[str, Defaults] = {
         unit="token (where groups are taken away: word)",
         features="gradient, smoothgrad, vargrad: L2 norm over the embedding; else signed sum",
     ),
+    "image": Defaults(
+        target="predicted class",
+        scale="logit",
+        baseline="zero",
+        fill="mean",
+        unit="pixel at the model's size (where groups are taken away: patch of 16 x 16, or the "
+        "model's own)",
+        features="signed sum over the channels (gradient, smoothgrad, vargrad: or L2 norm)",
+    ),
+    "line": Defaults(
+        target="the whole text that a recognizer reads (its characters: target='characters')",
+        scale="log_prob",
+        baseline="paper",
+        fill="paper",
+        unit="pixel at the model's height (where groups are taken away: column as wide as a frame)",
+        features="signed sum over the channels (gradient, smoothgrad, vargrad: or L2 norm)",
+    ),
     "tensor": Defaults(
         target="predicted class (largest output)",
         scale="raw",

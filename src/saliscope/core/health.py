@@ -224,6 +224,27 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "The picture is stored as {mode} and was converted to RGB without a color profile.",
         "Convert it with its profile first, if colors matter.",
     ),
+    "unlikely_blank": (
+        "warning",
+        "The declared blank (output {blank}) is the most probable symbol at no frame, while "
+        "{symbol!r} (output {output}) is at {share:.0%}: blank= may be wrong.",
+        "Give the number of the output that stands for nothing; often 0, or -1 for the last.",
+    ),
+    "global_frames": (
+        "warning",
+        "A frame of this recognizer sees the whole line: {share:.0%} of its slope lies more than "
+        "{distance} pixels away (recurrent layers or attention), so a map of a character may show "
+        "its neighbors.",
+        "Compare with occlusion by columns, and do not read places far from the character as ink "
+        "of its own.",
+    ),
+    "language_memory": (
+        "warning",
+        "The decoder writes much of this text from memory: its steps have a probability of "
+        "{line:.2f} with the line, {shuffled:.2f} with its pieces shuffled and {blank:.2f} with "
+        "blank paper.",
+        "Read its maps as those of what the line adds, and compare with a CTC head.",
+    ),
     "wide_occlusion": (
         "note",
         "Windows cover {share:.0%} of the units, so neighbors share one value.",

@@ -110,6 +110,8 @@ class Grouping:
         One box per group; boxes may overlap.
     names : sequence of str, optional
         One name per group.
+    grid : tuple of tuple of int, optional
+        For labels that are blocks in rows and columns: where blocks begin along each axis.
 
     Examples
     --------
@@ -122,6 +124,7 @@ class Grouping:
     labels: npt.NDArray[np.int64] | None = None
     boxes: Boxes | None = None
     names: tuple[str, ...] = ()
+    grid: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if (self.labels is None) == (self.boxes is None):
@@ -185,6 +188,9 @@ class Units:
         The groupings that an adapter knows: "word" over tokens, ...
     members : numpy.ndarray of int, optional
         For units that are groups: which one each of the smaller units belongs to, or -1.
+    window : tuple of int, optional
+        How many units along each axis say something together (a patch of an image); one where
+        nothing is given.
     """
 
     dims: tuple[str, ...]
@@ -194,6 +200,7 @@ class Units:
     keep: npt.NDArray[np.bool_] | None = None
     groupings: Mapping[str, Grouping] = field(default_factory=dict)
     members: npt.NDArray[np.int64] | None = None
+    window: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -277,8 +284,15 @@ class Units:
         return Grouping("window", boxes=Boxes(tuple(starts), tuple(window)))
 
     def grouped(self, grouping: Grouping) -> Units:
-        """Return units with one unit per group, for results that are given per group."""
+        """Return units with one unit per group, for results that are given per group.
+
+        Blocks in rows and columns stay a grid; a block is called by where it begins.
+        """
         assert grouping.labels is not None
+        if grouping.grid:
+            begin = {d: (d, starts) for d, starts in zip(self.dims, grouping.grid, strict=True)}
+            shape = tuple(map(len, grouping.grid))
+            return Units(self.dims, shape, grouping.kind, begin, members=grouping.labels)
         names = grouping.names or tuple(str(i) for i in range(grouping.count))
         coords: dict[str, tuple[str, Sequence[object]]] = {grouping.kind: ("position", names)}
         for name, pick in (("start", 0), ("end", -1), ("stream", 0)):

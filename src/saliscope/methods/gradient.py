@@ -24,7 +24,7 @@ class Gradient(Options):
     reduce: Literal["auto", "norm", "sum"] = option(
         "auto",
         "how the features of one unit are reduced: their L2 norm or their sum (auto: the norm for "
-        "token embeddings, nothing to reduce for plain tensors)",
+        "token embeddings, the sum for colors, nothing to reduce for plain tensors)",
     )
     absolute: bool = option(False, "give the size of the slope without its sign")
 

@@ -39,8 +39,8 @@ class Lime(Options):
     groups: str | Sequence[int] | None = option(
         None,
         "what is present or absent together: 'word', 'token', 'residue', or one group number per "
-        "unit (default: words of a text, single residues of a protein, single elements of a "
-        "tensor)",
+        "unit (default: words of a text, single residues of a protein, patches of an image, "
+        "single elements of a tensor)",
     )
     samples: int | None = option(
         None, "number of perturbed inputs; unset: draw until the tolerance is met"

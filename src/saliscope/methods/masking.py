@@ -23,7 +23,8 @@ class Masking(Options):
     groups: str | Sequence[int] | None = option(
         None,
         "what is masked together: 'word', 'token', 'residue', or one group number per unit "
-        "(default: words of a text, single residues of a protein, single elements of a tensor)",
+        "(default: words of a text, single residues of a protein, patches of an image, single "
+        "elements of a tensor)",
     )
 
 

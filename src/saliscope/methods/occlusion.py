@@ -22,8 +22,10 @@ __all__ = ["Occlusion", "occlusion"]
 class Occlusion(Options):
     """Options of `occlusion`."""
 
-    window: int | tuple[int, ...] = option(
-        1, "units per window along each axis (one number, or one per axis)"
+    window: int | tuple[int, ...] | None = option(
+        None,
+        "units per window along each axis (one number, or one per axis); unset: a patch of an "
+        "image, else 1",
     )
     stride: int | tuple[int, ...] | None = option(
         None, "units between windows; unset: half the window, at least 1"
@@ -65,7 +67,9 @@ def occlusion(question: Question, options: Occlusion) -> Steps:
     """Ask for the target with each window covered."""
     units = question.units
     extents = _extents(units)
-    window = _per_axis(options.window, "window", len(extents))
+    window = units.window or (1,) * len(extents)
+    if options.window is not None:
+        window = _per_axis(options.window, "window", len(extents))
     stride = (
         tuple(max(1, w // 2) for w in window)
         if options.stride is None

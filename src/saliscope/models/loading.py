@@ -29,6 +29,7 @@ from saliscope.models.protein import ProteinModel, is_protein_vocabulary
 from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
 from saliscope.models.torch_model import TorchModel, as_device, as_dtype
+from saliscope.models.vision.classifier import classifier_of
 from saliscope.models.zoo import zoo_folder
 
 __all__ = ["Origin", "load", "origin_of"]
@@ -120,7 +121,8 @@ def load(
         ``"package.module:factory"``, a `torch.nn.Module`, a `transformers.PreTrainedModel` (with
         `tokenizer`), or a function on arrays.
     tokenizer : transformers.PreTrainedTokenizerBase, optional
-        For a `PreTrainedModel` that takes token ids.
+        For a `PreTrainedModel` that takes token ids; for one that takes images, its image
+        processor.
     device : str, optional
         "auto" (CUDA where there is one), "cpu", "cuda:1", ... A module that you made stays
         where it is.
@@ -216,6 +218,8 @@ def _call_factory(text: str) -> object:
 
 def _from_module(module: nn.Module, tokenizer: Any, name: str | None) -> Model:
     label = name or type(module).__name__
+    if hasattr(tokenizer, "image_processor_type") or hasattr(tokenizer, "image_mean"):
+        return classifier_of(module, tokenizer, label)
     takes_ids = getattr(module, "main_input_name", None) == "input_ids"
     if tokenizer is None and not takes_ids:
         return TensorModel(module, label)
@@ -300,7 +304,7 @@ def _auto_class(config: Any) -> Any:
 
 def _pretrained(
     source: str, label: str, tokenizer: Any, device: str | None, dtype: str | torch.dtype | None
-) -> ProteinModel | TextModel:
+) -> TorchModel:
     import transformers
 
     place, kind = as_device(device), as_dtype(dtype)
@@ -310,8 +314,11 @@ def _pretrained(
     try:
         with _silent():
             config = transformers.AutoConfig.from_pretrained(source, **safe)
-            tokenizer = tokenizer or transformers.AutoTokenizer.from_pretrained(source, **safe)
-            module, info = _auto_class(config).from_pretrained(
+            kind_of = _auto_class(config)
+            seen = kind_of is transformers.AutoModelForImageClassification
+            reader = transformers.AutoImageProcessor if seen else transformers.AutoTokenizer
+            tokenizer = tokenizer or reader.from_pretrained(source, **safe)
+            module, info = kind_of.from_pretrained(
                 source, config=config, dtype=kind or "auto", output_loading_info=True, **safe
             )
     except SaliscopeError:
@@ -319,7 +326,7 @@ def _pretrained(
     except Exception as error:  # transformers raises a dozen kinds, all to be told in one line
         raise ModelError(_why(source, error)) from error
     module.to(place).eval()
-    model = _for_tokens(module, tokenizer, label)
+    model = (classifier_of if seen else _for_tokens)(module, tokenizer, label)
     model.noticed = _loading_findings(module, info)
     return model
 
@@ -340,6 +347,12 @@ def _pools(module: nn.Module) -> bool:
 
 def _why(source: str, error: Exception) -> str:
     text = str(error)
+    if text.startswith("Can't load image processor"):
+        return (
+            f"{source}: has no preprocessor_config.json, so that size and normalization are "
+            "unknown; save the image processor there, or declare them: "
+            "saliscope.image_model(model, size=..., mean=..., std=...)"
+        )
     if "weights only load failed" in text.lower() or "weights_only" in text.lower():
         return (
             f"{source}: its weights are pickled and hold more than numbers, which could run code; "

@@ -44,6 +44,7 @@ class TensorModel(TorchModel):
 
     modality = "tensor"
     offers = frozenset({"values", "gradients", "layers", "operations"})
+    hint = "check the number of dimensions (the first is the example)"
 
     def __init__(self, module: nn.Module, name: str) -> None:
         super().__init__(module, name)
@@ -134,7 +135,7 @@ class TensorModel(TorchModel):
         """Return the shape of what one example gives."""
         with self.quiet(0), torch.no_grad():
             try:
-                output = _main_output(self.module(one.clone()))
+                output = self.read_output(self.module(one.clone()))
             except SaliscopeError:
                 raise
             except (torch.OutOfMemoryError, MemoryError) as error:
@@ -144,7 +145,7 @@ class TensorModel(TorchModel):
                 reason = (str(error).splitlines() or [""])[0] or type(error).__name__
                 msg = (
                     f"the model does not take an input of shape {tuple(one.shape)}: {reason}; "
-                    "check the number of dimensions (the first is the example)"
+                    f"{self.hint}"
                 )
                 raise InputError(msg) from error
         if output is None or output.ndim == 0 or len(output) != 1:
@@ -207,16 +208,26 @@ class TensorModel(TorchModel):
         assert leaf is not None
         leaf.requires_grad_(gradients)
         # A copy lets modules run whose first operation works in place, which a leaf forbids.
-        whole = self.module(leaf.clone() if gradients else leaf)
-        output = _main_output(whole)
+        given = self.given(leaf.clone() if gradients else leaf)
+        whole = self.module(given)
+        output = self.read_output(whole)
         if output is None or len(output) != len(leaf):
             msg = f"the model returned no row per input ({len(leaf)} were given)"
             raise ModelError(msg)
         gave = tuple(output.shape[1:])
-        if self._gave.get(tuple(leaf.shape[1:]), gave) != gave:  # the model has changed since
+        if self._gave.get(tuple(given.shape[1:]), gave) != gave:  # the model has changed since
             _OUTPUTS.pop(self.module, None)
         flat = output.reshape(len(leaf), -1)
         return {head: whole if head == "call" else flat for head in heads}, leaf
+
+    def given(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return what the module is given for rows in the differentiable space."""
+        return rows
+
+    @staticmethod
+    def read_output(whole: object) -> torch.Tensor | None:
+        """Return the tensor that targets are read off: the output, its first, or its logits."""
+        return _main_output(whole)
 
     def difference(self, piece: Piece, times: str) -> torch.Tensor:
         """Return the input or its distance from the fill."""
@@ -293,8 +304,10 @@ def _blend(piece: Piece, out: torch.Tensor) -> None:
     if grouping.count == 1 and bool((grouping.labels == 0).all()):
         alpha = torch.from_numpy(weights[:, 0]).to(value).reshape(-1, *(1 for _ in value.shape))
     else:
-        spread = np.concatenate([weights, np.ones((len(weights), 1))], axis=1)
-        alpha = torch.from_numpy(spread[:, grouping.labels]).to(value).reshape(out.shape)
+        spread = np.concatenate([weights, np.ones((len(weights), 1))], axis=1)[:, grouping.labels]
+        features = (1,) * (out.ndim - spread.ndim)
+        shape = (*spread.shape, *features) if features else out.shape
+        alpha = torch.from_numpy(spread).to(value).reshape(shape)
     # lerp is exact at both ends, which b + alpha * (x - b) is not.
     fill = fills_of(piece).expand_as(out)
     torch.lerp(fill, value.expand_as(out), alpha.expand_as(out), out=out)

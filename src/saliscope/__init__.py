@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from saliscope.core.target import Call, Many, Together
     from saliscope.models.loading import load
     from saliscope.models.vision.classifier import image_model
+    from saliscope.models.vision.recognizer import recognizer
 
 __version__ = "0.1.0"
 
@@ -52,6 +53,7 @@ _WHERE = {
     "attention": "api.attending",
     "explain": "api.explaining",
     "image_model": "models.vision.classifier",
+    "recognizer": "models.vision.recognizer",
     "load": "models.loading",
     "measure": "api.measuring",
     "methods": "core.registry",
@@ -77,6 +79,7 @@ __all__ = [
     "OptionError", "OutOfMemoryError", "Output", "Predicted", "Projection", "RefusedError",
     "SaliscopeError", "String", "Substitution", "Tag", "Together", "Token", "ToleranceError",
     "attention", "explain", "image_model", "load", "measure", "methods", "read_fasta", "read_texts",
+    "recognizer",
 ]  # fmt: skip
 
 render.register("plot", "saliscope.show:plot")

@@ -18,6 +18,8 @@ from saliscope.models.loading import load
 from saliscope.models.tensor import TensorModel
 from saliscope.models.tokens import TokenModel
 from saliscope.models.torch_model import TorchModel
+from saliscope.models.vision.looking import looking
+from saliscope.models.vision.recognizer import Recognizer
 
 __all__ = ["attention", "attention_each"]
 
@@ -43,13 +45,14 @@ def attention(
     model : object
         Anything that `load` takes.
     inputs : object
-        A protein or text; a tensor, or a mapping of forward arguments, for other models. A list
-        gives a list, an iterator an iterator.
+        A protein, a text, a picture of a line; a tensor, or a mapping of forward arguments, for
+        other models. A list gives a list, an iterator an iterator.
     reduce : {"received", "mean", "full", "rollout"}
         Attention that each position receives (mean over queries); the mean over heads; all
         weights (where they fit into `budget`); or attention rollout (Abnar & Zuidema 2020).
     kind : {"encoder", "decoder", "cross"}, optional
-        By default the encoder's, or the decoder's of a model that has no encoder.
+        By default the encoder's, or the decoder's of a model that has no encoder. Of a model that
+        reads a line: "cross", from each character that it writes to the picture.
     layers, heads : int or sequence of int, optional
         Which ones; negative numbers count from the end.
     specials : {"drop", "keep"}
@@ -132,7 +135,8 @@ def attention_each(
     Inputs run one at a time: nothing is padded, and a batch would only multiply the one layer
     that is in memory.
     """
-    chosen = {**settings, "kind": settings["kind"] or _kind(adapter.module)}
+    usual = "cross" if isinstance(adapter, Recognizer) else _kind(adapter.module)
+    chosen = {**settings, "kind": settings["kind"] or usual}
     provenance = {"model": dict(adapter.describe()), "versions": versions()}
     held: OrderedDict[str, AttentionMap] = OrderedDict()  # equal inputs run once
     for raw in inputs:
@@ -157,6 +161,15 @@ def attention_each(
 def _one(
     adapter: TorchModel, named: Input, chosen: Mapping[str, Any], provenance: Mapping[str, Any]
 ) -> AttentionMap:
+    if isinstance(adapter, Recognizer):
+        (sample,) = adapter.prepare(named.raw, name=named.name or None)
+        seen = looking(adapter, sample, chosen["kind"])
+        made = attention_map(
+            seen.module, seen.arguments, seen.queries, seen.keys, name=sample.name, text=seen.text,
+            findings=[*adapter.findings, *sample.findings], provenance=provenance, **chosen,
+        )  # fmt: skip
+        kept = {"modality": adapter.modality, "picture": sample.context["picture"]}
+        return AttentionMap(made.data, {**made.meta, **kept})
     if isinstance(adapter, TensorModel):
         return attention_map(
             adapter.module, {"": named.raw}, name=named.name, findings=adapter.findings,

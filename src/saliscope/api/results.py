@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["assemble", "versions"]
 
-_KEPT = {"picture"}  # what a result keeps of what an adapter says of its input
+_KEPT = {"picture", "reading"}  # what a result keeps of what an adapter says of its input
 _EMPTY = {"no_slope", "nothing_positive"}  # findings of methods that say why all values are zero
 
 

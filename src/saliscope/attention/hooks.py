@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from saliscope.attention.kernels import visible
-from saliscope.attention.layers import Layer
+from saliscope.attention.layers import Layer, tap_of
 from saliscope.attention.reducer import Reducer
 from saliscope.core.errors import RefusedError
 
@@ -123,6 +123,15 @@ def _taking(
     return take
 
 
+def _tapping(layer: Layer, reducer: Reducer) -> Callable[[nn.Module, Any, torch.Tensor], None]:
+    """Return a hook that reduces the weights which pass through a tap."""
+
+    def take(_module: nn.Module, _args: Any, weights: torch.Tensor) -> None:
+        _reduce(layer, reducer, weights)
+
+    return take
+
+
 @contextmanager
 def hooked(layers: Sequence[Layer], reducer: Reducer) -> Iterator[None]:
     """Put hooks on the layers for the time of the context.
@@ -135,6 +144,10 @@ def hooked(layers: Sequence[Layer], reducer: Reducer) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for layer in layers:
+            tap = tap_of(layer.module)
+            if tap is not None:
+                stack.callback(tap.register_forward_hook(_tapping(layer, reducer)).remove)
+                continue
             before = layer.module.register_forward_pre_hook(
                 asking(layer.module), with_kwargs=True
             )  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
@@ -263,8 +263,9 @@ def as_asked(
     only : set of int or None
         Identities of the configurations to change; None for all that have the entry.
     """
-    configs = {id(part.config): part.config for part in module.modules()
-               if isinstance(part, PreTrainedModel)}  # fmt: skip
+    # Parts may hold another object than the model around them (an encoder put into a larger model).
+    found = (getattr(part, "config", None) for part in module.modules())
+    configs = {id(config): config for config in found if isinstance(config, PreTrainedConfig)}
     before: list[tuple[dict[str, Any], str, Any]] = []
     try:
         for number, config in configs.items():
@@ -297,6 +298,7 @@ def installed(
     attend : AttentionFunction
     """
     only = {id(layer.owner.config) for layer in layers if layer.owner is not None}
+    only |= {id(getattr(layer.module, "config", None)) for layer in layers}
     with _SWITCH:
         name = f"saliscope_{next(_NUMBERS)}"
         try:

@@ -21,6 +21,7 @@ from saliscope.core.errors import OptionError, RefusedError
 
 __all__ = [
     "KINDS", "Kind", "Layer", "find_layers", "one_stack", "planned", "select_layers", "stack_of",
+    "tap_of",
 ]  # fmt: skip
 
 Kind = Literal["encoder", "decoder", "cross"]
@@ -84,13 +85,22 @@ def _route(module: nn.Module, owner: PreTrainedModel | None) -> Route | None:
         )
         common = all(interface is ALL_ATTENTION_FUNCTIONS for interface in found)
         return "interface" if usable and common else None
-    if isinstance(module, nn.MultiheadAttention):
+    if isinstance(module, nn.MultiheadAttention) or tap_of(module) is not None:
         return "hooks"
     if "attention" in type(module).__name__.lower():
         forward = inspect.unwrap(type(module).forward)
         if "output_attentions" in inspect.signature(forward).parameters:
             return "hooks"
     return None
+
+
+def tap_of(module: nn.Module) -> nn.Identity | None:
+    """Return the part of an attention module through which it passes its probabilities.
+
+    Modules of Saliscope's own have one, called `tap`: (rows, heads, queries, keys) go through it.
+    """
+    found = module._modules.get("tap")  # noqa: SLF001 - `getattr` would find attributes of any kind
+    return found if isinstance(found, nn.Identity) else None
 
 
 def _side(

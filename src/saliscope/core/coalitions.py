@@ -25,7 +25,7 @@ __all__ = ["Grouped", "Level", "Masks", "Sampler", "scores_of"]
 
 Masks = npt.NDArray[np.bool_]
 
-_USUAL = ("word", "patch")  # what is taken away together where nothing is said
+_USUAL = ("word", "column", "patch")  # what is taken away together where nothing is said
 _LISTED = 4096  # coalitions of a level that are listed and shuffled rather than drawn one by one
 _AT_ONCE = 1 << 22  # weights of one ask
 _NEGLIGIBLE = 1e-9  # share of a level, relative to the largest, below which all are alike

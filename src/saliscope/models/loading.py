@@ -7,12 +7,10 @@ only), `trust_remote_code` stays off, and the user's own code runs only when it 
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import re
-import warnings
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +21,7 @@ from saliscope.core.errors import ModelError, OptionError, SaliscopeError, neare
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Model
 from saliscope.models.function import FunctionModel
+from saliscope.models.hub import hub_answers, silent, why_not
 from saliscope.models.keras.backend import is_keras
 from saliscope.models.keras.files import is_keras_path
 from saliscope.models.protein import ProteinModel, is_protein_vocabulary
@@ -30,6 +29,10 @@ from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
 from saliscope.models.torch_model import TorchModel, as_device, as_dtype
 from saliscope.models.vision.classifier import classifier_of
+from saliscope.models.vision.line_model import is_line, line_recognizer, load_line
+from saliscope.models.vision.line_network import LineNetwork
+from saliscope.models.vision.recognizer import Recognizer
+from saliscope.models.vision.trocr import Processor, reads_lines, trocr
 from saliscope.models.zoo import zoo_folder
 
 __all__ = ["Origin", "load", "origin_of"]
@@ -110,7 +113,7 @@ def origin_of(model: Model) -> Origin:
 
 def load(
     source: object, *, tokenizer: Any = None, device: str | None = "auto",
-    dtype: str | torch.dtype | None = None, name: str | None = None,
+    dtype: str | torch.dtype | None = None, name: str | None = None, head: str | None = None,
 ) -> Model:  # fmt: skip
     """Return a model that can be explained.
 
@@ -122,7 +125,7 @@ def load(
         `tokenizer`), or a function on arrays.
     tokenizer : transformers.PreTrainedTokenizerBase, optional
         For a `PreTrainedModel` that takes token ids; for one that takes images, its image
-        processor.
+        processor; for one that reads lines of text (TrOCR), its processor.
     device : str, optional
         "auto" (CUDA where there is one), "cpu", "cuda:1", ... A module that you made stays
         where it is.
@@ -130,20 +133,27 @@ def load(
         Precision of a loaded checkpoint; a module that you made keeps its own.
     name : str, optional
         What results call the model.
+    head : {"ctc", "decoder"}, optional
+        Of a model that reads lines by either of two heads, the one that reads. It may also stand
+        behind the name: ``"zoo:handwriting#decoder"``.
 
     Raises
     ------
     ModelError
         If nothing can be loaded, in one line with the remedy.
     """
-    if isinstance(source, TorchModel):
+    if head is None and isinstance(source, TorchModel):
         return source
     if isinstance(source, (str, Path)):
-        model = _from_text(str(source), tokenizer, device, dtype, name)
+        place, head = _headed(str(source), head)
+        model = _with_head(_from_text(place, tokenizer, device, dtype, name), head)
         if tokenizer is None:
-            place = str(Path(source).resolve()) if Path(source).is_dir() else str(source)
+            place = str(Path(place).resolve()) if Path(place).is_dir() else place
+            place += "" if head is None else f"#{head}"
             _ORIGINS[model] = Origin(place, device, dtype, model.name)
         return model
+    if head is not None:
+        return _with_head(load(source, tokenizer=tokenizer, name=name), head)
     if is_keras(source):
         return _from_keras(source, tokenizer, device, dtype, name)
     if isinstance(source, nn.Module):
@@ -155,6 +165,21 @@ def load(
         "function on arrays"
     )
     raise ModelError(msg)
+
+
+def _headed(text: str, head: str | None) -> tuple[str, str | None]:
+    """Return the name of a model without the head that may stand behind it, and the head."""
+    found = re.fullmatch(r"(.+)#(ctc|decoder)", text)
+    return (text, head) if found is None else (found[1], head or found[2])
+
+
+def _with_head(model: Model, head: str | None) -> Model:
+    if head is None:
+        return model
+    if not isinstance(model, Recognizer):
+        msg = f"head={head!r}: {model.name} does not read lines of text and has no such heads"
+        raise OptionError(msg)
+    return model.with_head(head)
 
 
 def _from_text(
@@ -218,6 +243,10 @@ def _call_factory(text: str) -> object:
 
 def _from_module(module: nn.Module, tokenizer: Any, name: str | None) -> Model:
     label = name or type(module).__name__
+    if reads_lines(module):
+        return trocr(module, tokenizer, label)
+    if isinstance(module, LineNetwork):
+        return line_recognizer(module, label)
     if hasattr(tokenizer, "image_processor_type") or hasattr(tokenizer, "image_mean"):
         return classifier_of(module, tokenizer, label)
     takes_ids = getattr(module, "main_input_name", None) == "input_ids"
@@ -259,35 +288,6 @@ def _for_tokens(module: nn.Module, tokenizer: Any, label: str) -> ProteinModel |
     return TextModel(module, tokenizer, label)
 
 
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Keep transformers' own progress bars and advice off the screen while it loads."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _hub_answers() -> bool:
-    """Ask the hub once: left to itself, a download without a network tries for half a minute."""
-    from huggingface_hub import constants, get_session
-
-    try:
-        get_session().head(constants.ENDPOINT, timeout=5)
-    except Exception:  # noqa: BLE001 - no network, no name, no proxy, or told to stay offline
-        return False
-    return True
-
-
 def _auto_class(config: Any) -> Any:
     import transformers
 
@@ -297,6 +297,8 @@ def _auto_class(config: Any) -> Any:
     for ending, kind in _ENDINGS.items():
         if architecture.endswith(ending):
             return getattr(transformers, f"AutoModel{kind}")
+    if config.model_type == "vision-encoder-decoder":
+        return transformers.VisionEncoderDecoderModel
     if architecture.endswith("ForImageClassification"):
         return transformers.AutoModelForImageClassification
     return transformers.AutoModel
@@ -308,15 +310,22 @@ def _pretrained(
     import transformers
 
     place, kind = as_device(device), as_dtype(dtype)
+    if is_line(Path(source)):
+        return load_line(Path(source), label, device=place, dtype=kind)
     # A folder never touches the network, and code that came with a checkpoint never runs.
-    local = Path(source).is_dir() or not _hub_answers()
+    local = Path(source).is_dir() or not hub_answers()
     safe = {"trust_remote_code": False, "local_files_only": local}
     try:
-        with _silent():
+        with silent():
             config = transformers.AutoConfig.from_pretrained(source, **safe)
             kind_of = _auto_class(config)
-            seen = kind_of is transformers.AutoModelForImageClassification
-            reader = transformers.AutoImageProcessor if seen else transformers.AutoTokenizer
+            reader: Any
+            adapter: Callable[[nn.Module, Any, str], TorchModel]
+            reader, adapter = transformers.AutoTokenizer, _for_tokens
+            if kind_of is transformers.AutoModelForImageClassification:
+                reader, adapter = transformers.AutoImageProcessor, classifier_of
+            elif kind_of is transformers.VisionEncoderDecoderModel:
+                reader, adapter = Processor, trocr
             tokenizer = tokenizer or reader.from_pretrained(source, **safe)
             module, info = kind_of.from_pretrained(
                 source, config=config, dtype=kind or "auto", output_loading_info=True, **safe
@@ -324,9 +333,9 @@ def _pretrained(
     except SaliscopeError:
         raise
     except Exception as error:  # transformers raises a dozen kinds, all to be told in one line
-        raise ModelError(_why(source, error)) from error
+        raise ModelError(why_not(source, error)) from error
     module.to(place).eval()
-    model = (classifier_of if seen else _for_tokens)(module, tokenizer, label)
+    model = adapter(module, tokenizer, label)
     model.noticed = _loading_findings(module, info)
     return model
 
@@ -343,28 +352,3 @@ def _loading_findings(module: nn.Module, info: dict[str, Any]) -> tuple[Finding,
 
 def _pools(module: nn.Module) -> bool:
     return "ForSequenceClassification" in type(module).__name__
-
-
-def _why(source: str, error: Exception) -> str:
-    text = str(error)
-    if text.startswith("Can't load image processor"):
-        return (
-            f"{source}: has no preprocessor_config.json, so that size and normalization are "
-            "unknown; save the image processor there, or declare them: "
-            "saliscope.image_model(model, size=..., mean=..., std=...)"
-        )
-    if "weights only load failed" in text.lower() or "weights_only" in text.lower():
-        return (
-            f"{source}: its weights are pickled and hold more than numbers, which could run code; "
-            "save the model with save_pretrained() (safetensors)"
-        )
-    if Path(source).is_dir():
-        line = next((s for s in text.splitlines() if s.strip()), type(error).__name__)
-        return f"{source}: cannot be loaded ({line.strip()[:160]})"
-    lowered = text.lower()
-    if "is not a valid model identifier" in lowered or "404" in lowered or "401" in lowered:
-        return f"{source}: there is no such folder or hub model; check the name (owner/name)"
-    return (
-        f"{source}: there is no such folder, and the hub cannot be reached; check the name and "
-        "the network, or give a local folder or a zoo model (see 'saliscope models')"
-    )

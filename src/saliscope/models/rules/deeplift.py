@@ -98,6 +98,7 @@ _NEVER = {"lerp": 2, "gridsampler2d": 1, "gridsampler3d": 1}
 # Their rules look at constants that differ between the runs themselves.
 _LOOKED_AT = {"mul", "where", "masked_fill"}
 _HINTS = {
+    "ctc": " (the log-probability of a string over all alignments; target='characters' has a rule)",
     "mkldnnrnnlayer": " (a fused recurrent layer; in float64 it runs step by step)",
     "cudnnrnn": " (a fused recurrent layer; on the CPU in float64 it runs step by step)",
 }

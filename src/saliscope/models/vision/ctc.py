@@ -19,7 +19,7 @@ import torch
 
 from saliscope.core.units import FloatArray
 
-__all__ = ["Run", "best_path", "frames_needed", "log_probs", "occupancies"]
+__all__ = ["Run", "aligned", "best_path", "frames_needed", "log_probs", "occupancies"]
 
 Ids = Sequence[int]
 
@@ -124,7 +124,7 @@ def _turned_skips(states: _States) -> torch.Tensor:
     return left
 
 
-class _LogProb(torch.autograd.Function):
+class CTC(torch.autograd.Function):
     """The log-probability of strings, whose slope at a frame is who is there (eq. 15)."""
 
     @staticmethod
@@ -171,7 +171,7 @@ def log_probs(frames: torch.Tensor, strings: Sequence[Ids], blank: int = 0) -> t
     """
     states = _States.of(strings, blank, frames.device)
     if torch.is_grad_enabled() and frames.requires_grad:
-        apply: Any = _LogProb.apply
+        apply: Any = CTC.apply
         graded: torch.Tensor = apply(frames, states.symbols, states.real, states.skips)
         return graded
     return _total(_forward(states.emitted(frames.detach()), states.skips), states)
@@ -249,3 +249,47 @@ def best_path(frames: FloatArray, blank: int = 0) -> list[Run]:
         for a, b in zip(starts, ends, strict=True)
         if path[a] != blank
     ]  # fmt: skip
+
+
+def aligned(frames: FloatArray, string: Ids, blank: int = 0) -> list[Run]:
+    """Return the frames of each character on the most probable alignment of a string.
+
+    Parameters
+    ----------
+    frames : numpy.ndarray, shape (frames, symbols)
+        Log-probabilities.
+    string : sequence of int
+        One that has an alignment.
+    blank : int
+
+    Examples
+    --------
+    >>> frames = np.log([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.3, 0.2, 0.5]])
+    >>> aligned(frames, [1, 2])
+    [Run(symbol=1, first=1, last=1), Run(symbol=2, first=2, last=2)]
+    """
+    states = _States.of([string], blank, torch.device("cpu"))
+    symbols, skips = states.symbols[0].numpy(), states.skips[0].numpy()
+    emitted = frames[:, symbols]
+    best = np.full(len(symbols), -np.inf)
+    best[:2] = emitted[0, :2]
+    came = np.zeros(emitted.shape, dtype=np.int64)
+    for at in range(1, len(frames)):
+        ways = np.full((3, len(symbols)), -np.inf)
+        ways[0] = best
+        ways[1, 1:] = best[:-1]
+        ways[2, 2:] = np.where(skips[2:], best[:-2], -np.inf)
+        came[at] = ways.argmax(0)
+        best = ways.max(0) + emitted[at]
+    state = len(symbols) - 1
+    if state and best[state - 1] > best[state]:
+        state -= 1
+    path = np.empty(len(frames), dtype=np.int64)
+    for at in range(len(frames) - 1, -1, -1):
+        path[at] = state
+        state -= came[at, state]
+    found = []
+    for place, symbol in enumerate(string):
+        own = np.flatnonzero(path == 2 * place + 1)
+        found.append(Run(int(symbol), int(own[0]), int(own[-1])))
+    return found

@@ -1,0 +1,528 @@
+"""Recognizers of handwriting and print: models that read one line of text in a picture.
+
+Whatever reads (`saliscope.models.vision.heads`), a recognizer is an image model whose outputs are
+strings and steps. The input space is the pixels of the line at the model's height, from 0 to 1.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from saliscope.core.defaults import DEFAULTS
+from saliscope.core.errors import InputError, ModelError, OptionError, SaliscopeError
+from saliscope.core.health import Finding, finding
+from saliscope.core.model import Piece, Said, Sample
+from saliscope.core.perturbation import Baseline
+from saliscope.core.units import Grouping
+from saliscope.models.torch_model import Batch
+from saliscope.models.vision import ctc
+from saliscope.models.vision.alphabet import Alphabet, Direction
+from saliscope.models.vision.beam import Words, beam
+from saliscope.models.vision.classifier import ImageModel
+from saliscope.models.vision.heads import FrameHead, Head, Layout, OutputKind, recurrent
+from saliscope.models.vision.images import Picture
+from saliscope.models.vision.lines import LinePreparation, check_line, paper
+from saliscope.models.vision.reading import Character, Reading
+
+if TYPE_CHECKING:
+    from saliscope.core.ask import Layer
+    from saliscope.models.vision.sight import Sight
+
+__all__ = ["Recognizer", "recognizer"]
+
+Ids = tuple[int, ...]
+
+
+def recognizer(
+    module: nn.Module, alphabet: str | Sequence[str], *, blank: int = 0, layout: Layout = "TNC",
+    output: OutputKind = "logits", height: int | None = None, channels: Literal[1, 3] = 1,
+    preprocess: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    direction: Direction = "ltr", name: str | None = None,
+) -> Recognizer:  # fmt: skip
+    """Declare, once, how a recognizer with connectionist temporal classification is used.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Takes lines (rows, channels, height, width) and gives scores of symbols along frames.
+    alphabet : str or sequence of str
+        The symbols in the order of the outputs, without the blank.
+    blank : int
+        Number of the output that is the blank; -1 is the last.
+    layout : {"TNC", "NTC", "NCT"}
+        Axes of the output: frames (T), lines (N), symbols (C).
+    output : {"logits", "log_probs", "probs"}
+        What the numbers are.
+    height : int, optional
+        Pixels that a line is brought to, its width in proportion. None: as it is.
+    channels : {1, 3}
+        Gray or color.
+    preprocess : callable, optional
+        From lines (rows, channels, height, width), 0 black to 1 white, to what the module takes:
+        normalization, inversion, padding. Of differentiable torch operations.
+    direction : {"ltr", "rtl"}
+        "rtl" for scripts that are written from right to left, where the module says symbols in
+        visual order, from left to right in the picture. Texts are in logical order always.
+    name : str, optional
+        What results call the model.
+
+    Returns
+    -------
+    Recognizer
+        For `explain`, `attention` and `Recognizer.read`.
+
+    Raises
+    ------
+    OptionError
+        A blank out of range, an alphabet with a symbol twice, an unknown layout.
+    ModelError
+        The alphabet, layout or kind of output is not what the module gives.
+
+    Examples
+    --------
+    >>> class Frames(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.see = nn.Conv2d(1, 3, (8, 4), (8, 4))
+    ...     def forward(self, lines):
+    ...         return self.see(lines)[:, :, 0].permute(2, 0, 1)
+    >>> model = recognizer(Frames().eval(), "ab", height=8)
+    >>> reading = model.read(np.full((16, 80), 255, dtype=np.uint8))
+    >>> reading.steps, model.sight.stride
+    (10, 4.0)
+    >>> recognizer(Frames(), "abc", height=8)
+    Traceback (most recent call last):
+        ...
+    saliscope.core.errors.ModelError: the model gives 3 symbols per frame, and the alphabet has 3 \
+and a blank (4); give one symbol per output, without the blank
+    """
+    if not isinstance(module, nn.Module):
+        msg = f"a recognizer is a torch module, not {type(module).__name__}"
+        raise OptionError(msg)
+    whole = isinstance(height, int) and not isinstance(height, bool) and height > 0
+    if height is not None and not whole:
+        msg = f"height={height!r} is not a number of pixels"
+        raise OptionError(msg)
+    prepare = preprocess or _as_it_is
+    head = FrameHead(
+        lambda images: module(prepare(images)), Alphabet(alphabet, blank, direction), layout, output
+    )
+    colors = "L" if channels == 1 else "RGB"
+    made = Recognizer(
+        module, name or type(module).__name__, LinePreparation(height=height, colors=colors), head
+    )
+    made.try_out()
+    return made
+
+
+def _as_it_is(images: torch.Tensor) -> torch.Tensor:
+    return images
+
+
+@dataclass(frozen=True, eq=False)
+class _LineBatch(Batch):
+    """Rows of lines, and the strings that each piece brings."""
+
+    strings: tuple[tuple[Ids, ...], ...] = ()
+
+
+class Recognizer(ImageModel):
+    """A model that reads a line of text.
+
+    Made by `recognizer`, or by `load` from a TrOCR checkpoint or the zoo.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    name : str
+    preparation : Preparation
+    head : Head
+        What reads: a connectionist head, or a decoder.
+    others : mapping of str to Head
+        Further heads of the same module, by their kind; see `with_head`.
+    eye : str, optional
+        Name of the part of the module that looks at the picture: layers are looked for there.
+    layer_name : str, optional
+        Name of its last layer with a grid of positions, where that is known.
+    writer : torch.nn.Module, optional
+        Takes pictures and what was written, as keyword arguments `pixel_values` and
+        `decoder_input_ids`: the module through which attention is read. Default: the module.
+    """
+
+    heads = frozenset({"strings", "steps"})
+    class_scale = DEFAULTS["line"].scale
+
+    def __init__(
+        self, module: nn.Module, name: str, preparation: Any, head: Head, *,
+        others: Mapping[str, Head] | None = None, eye: str | None = None,
+        layer_name: str | None = None, writer: nn.Module | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(module, name, preparation)
+        self.head, self.others = head, {**(others or {}), head.kind: head}
+        self.eye, self.layer_name, self.writer = eye, layer_name, writer or module
+        # Fused recurrent layers of cuDNN have no backward pass in evaluation mode.
+        self._slow_recurrence = self.device.type == "cuda" and recurrent(module)
+
+    def with_head(self, kind: str) -> Recognizer:
+        """Return the recognizer that reads by another head of the same network.
+
+        Parameters
+        ----------
+        kind : {"ctc", "decoder"}
+        """
+        if kind not in self.others:
+            msg = f"head={kind!r} does not exist; {self.name} has {' and '.join(self.others)}"
+            raise OptionError(msg)
+        if kind == self.head.kind:
+            return self
+        other = Recognizer(
+            self.module, self.name, self.preparation, self.others[kind], others=self.others,
+            eye=self.eye, layer_name=self.layer_name, writer=self.writer,
+        )  # fmt: skip
+        other.noticed = self.noticed
+        return other
+
+    # -- inputs --------------------------------------------------------------------------------
+
+    def _look_at(self, one: torch.Tensor, built: Hashable) -> None:
+        """Do not look: a recognizer says what it gives when it reads."""
+        self._shape = ()
+
+    def try_out(self) -> None:
+        """Run two blank lines, and refuse what does not fit to what was declared."""
+        high = getattr(self.preparation, "height", None) or (self.preparation.size or (48,))[0]
+        wide = self.preparation.size[1] if self.preparation.size else 6 * high
+        lines = torch.ones(2, high, wide, self.preparation.channels, device=self.device)
+        with self.quiet(0), torch.no_grad():
+            memory = self._see(lines.to(self.kind))
+        if isinstance(self.head, FrameHead):
+            self.head.verify(memory)
+
+    def prepare(self, raw: object, *, name: str | None = None) -> Sequence[Sample]:
+        """Read a picture of a line.
+
+        Raises
+        ------
+        InputError
+            What is no picture; a page, with the remedy.
+        """
+        (sample,) = super().prepare(raw, name=name)
+        picture: Picture = sample.context["source"]
+        check_line(picture)
+        high, wide = sample.units.shape
+        step = max(1, round(self.sight.stride)) if self.head.kind == "ctc" else self.patch
+        columns = np.broadcast_to(np.arange(wide) // step, (high, wide)).astype(np.int64)
+        grid = ((0,), tuple(range(0, wide, step)))
+        groupings = {
+            "column": Grouping("column", labels=columns, grid=grid), **sample.units.groupings
+        }  # fmt: skip
+        units = replace(sample.units, groupings=groupings, window=(high, min(2 * step, wide)))
+        return [replace(sample, units=units, context={**sample.context, "strings": ()})]
+
+    def _see(self, pixels: torch.Tensor) -> Any:
+        """Return what the network gives for pixels (rows, y, x, channels)."""
+        calm = torch.backends.cudnn.flags(enabled=False) if self._slow_recurrence else nullcontext()
+        with calm:
+            try:
+                return self.head.memory(self.given(pixels))
+            except (SaliscopeError, torch.OutOfMemoryError, MemoryError):
+                raise
+            except Exception as error:  # whatever a user's module raises, told in one line
+                reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+                high, wide = pixels.shape[1:3]
+                msg = (
+                    f"{self.name} does not take a line of {wide} x {high} pixels: {reason}; check "
+                    "height=, channels= and preprocess="
+                )
+                raise ModelError(msg) from error
+
+    def _memory(self, sample: Sample) -> Any:
+        """Return what the network gives for the line as it is."""
+        with self.quiet(0), torch.no_grad():
+            return self._see(sample.value[None])
+
+    def continued(
+        self, sample: Sample, outputs: Sequence[str | Sequence[int] | None], tokens: int = 0
+    ) -> Sample:
+        """Return a line with strings that are to be read off it; None is what the model reads.
+
+        Raises
+        ------
+        InputError, RefusedError
+            Characters that the alphabet does not have; a string that cannot be said in this line.
+        """
+        memory = sample.context.get("memory")
+        if memory is None:
+            memory = self._memory(sample)
+        texts: dict[Any, str] = dict(sample.context.get("texts", {}))
+        ids: dict[str, Ids] = dict(sample.context.get("ids", {}))
+        with self.quiet(0):
+            for given in outputs:
+                if given is None:
+                    own = self.head.read(memory)
+                    texts[None] = self.head.spelling.decode(own)
+                    ids[texts[None]] = own
+                elif isinstance(given, str):
+                    text = texts[given] = unicodedata.normalize("NFC", given)
+                    if text not in ids:
+                        spelled = self.head.spelling.encode(text)
+                        ids[text] = self.head.check(memory, spelled, text, sample.name)
+                else:
+                    msg = f"a recognizer reads texts, not {given!r}"
+                    raise OptionError(msg)
+            fresh = [texts[given] for given in outputs]
+            reading = self._reading(sample, memory, ids[fresh[0]])
+        context = {
+            **sample.context, "memory": memory, "texts": texts, "ids": ids, "strings": tuple(ids),
+            "reading": asdict(reading),
+        }  # fmt: skip
+        known = {item.code for item in sample.findings}
+        noticed = self._noticed_in(sample, memory, ids[fresh[0]])
+        found = (*sample.findings, *(item for item in noticed if item.code not in known))
+        key = (sample.key, self.head.kind, tuple(ids.items()))
+        return replace(sample, context=context, key=key, findings=found)
+
+    def _noticed_in(self, sample: Sample, memory: Any, ids: Ids) -> list[Finding]:
+        from saliscope.models.vision.doubts import language_memory, unlikely_blank
+
+        if isinstance(self.head, FrameHead):
+            return unlikely_blank(self.head, memory)
+        return language_memory(self, sample, ids)
+
+    def said(self, sample: Sample, text: str) -> Sequence[Said]:
+        """Return where the characters of a string are said: with which frames, or at which step."""
+        strings = self._strings(sample)
+        with self.quiet(0), torch.no_grad():
+            steps = self.head.steps(sample.context["memory"], strings)
+            return self.head.said(steps, strings, sample.context["strings"].index(text))
+
+    def _strings(self, sample: Sample) -> tuple[Ids, ...]:
+        return tuple(sample.context["ids"][text] for text in sample.context["strings"])
+
+    # -- rows ----------------------------------------------------------------------------------
+
+    def realize(self, pieces: Sequence[Piece]) -> Batch:
+        """Move the rows of each piece, and note which strings they bring."""
+        made = super().realize(pieces)
+        strings = tuple(self._strings(piece.sample) for piece in pieces)
+        return _LineBatch(made.arguments, made.leaf, made.starts, strings)
+
+    def forward(
+        self, batch: Batch, heads: Set[str], *, gradients: bool
+    ) -> tuple[dict[str, Any], torch.Tensor | None]:
+        """Run the network once for all rows, and its head for the strings of each."""
+        assert isinstance(batch, _LineBatch)
+        leaf = batch.leaf
+        assert leaf is not None
+        leaf.requires_grad_(gradients)
+        memory = self._see(leaf.clone() if gradients else leaf)
+        steps: list[torch.Tensor] = []
+        scores: list[torch.Tensor] = []
+        for begin, end, strings in _runs(batch):
+            part = memory if end - begin == len(leaf) else memory[begin:end]
+            said = self.head.steps(part, strings)
+            steps.append(said)
+            if "strings" in heads:
+                scores.append(self.head.scores(said, strings))
+        outputs: dict[str, Any] = dict.fromkeys(heads & {"steps", "call"}, _joined(steps, 1))
+        if scores:
+            outputs["strings"] = _joined(scores, 1)
+        return outputs, leaf
+
+    def layer(self, sample: Sample, name: str | None = None) -> Layer:
+        """Return the layer of a name, or the last of the part that looks at the picture."""
+        from saliscope.models.vision.sight import last_layer
+
+        return super().layer(sample, name) if name else last_layer(self, sample)
+
+    def baseline(self, sample: Sample, given: object) -> Baseline:
+        """Return a line that stands in place of pixels.
+
+        As of an `ImageModel`, and "paper": the tone of this line's paper everywhere. "blur" is out
+        of focus by an eighth of the line's height.
+        """
+        choice = DEFAULTS["line"].baseline if given is None else given
+        value: torch.Tensor = sample.value
+        if choice == "paper":
+            return Baseline("paper", paper(value).expand(value.shape).clone())
+        if choice == "blur":
+            from scipy.ndimage import gaussian_filter
+
+            sigma = value.shape[0] / 8
+            moved = gaussian_filter(value.cpu().numpy(), (sigma, sigma, 0), mode="nearest")
+            return Baseline("blur", torch.from_numpy(moved).to(value))
+        return super().baseline(sample, choice)
+
+    def fill(self, sample: Sample, given: object) -> Baseline:
+        """Return what stands in place of masked pixels, as `baseline`."""
+        return super().fill(sample, DEFAULTS["line"].fill if given is None else given)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @cached_property
+    def sight(self) -> Sight:
+        """What a frame stands for and how far it sees, measured."""
+        from saliscope.models.vision.sight import measured
+
+        return measured(self)
+
+    def read(
+        self, image: object, *, beam_width: int | None = None,
+        words: Iterable[str] | None = None, between: str | None = None, count: int = 5,
+        name: str | None = None,
+    ) -> Reading:  # fmt: skip
+        """Read a line.
+
+        Parameters
+        ----------
+        image : object
+            A file, a Pillow image, an array or a tensor.
+        beam_width : int, optional
+            Search the most probable string with a beam of so many prefixes (CTC only). None: the
+            best path, or of a decoder always the most probable step.
+        words : iterable of str, optional
+            Read only these: whole lines, or with `between` words that it separates (CTC only).
+        between : str, optional
+            The symbol between words, such as " ".
+        count : int
+            How many strings of the beam are kept as alternatives.
+        name : str, optional
+
+        Returns
+        -------
+        Reading
+
+        Examples
+        --------
+        See `recognizer`.
+        """
+        (sample,) = self.prepare(image, name=name)
+        memory = self._memory(sample)
+        found: list[tuple[float, Ids]] = []
+        if beam_width is not None or words is not None:
+            found = self._search(memory, beam_width or 64, words, between, count, sample.name)
+        with self.quiet(0):
+            ids = found[0][1] if found else self.head.read(memory)
+            reading = self._reading(sample, memory, ids)
+        others = tuple((self.head.spelling.decode(other), value) for value, other in found)
+        return replace(reading, alternatives=others)
+
+    def _reading(self, sample: Sample, memory: Any, ids: Ids) -> Reading:
+        """Return where and how surely a line says outputs."""
+        with torch.no_grad():
+            steps = self.head.steps(memory, [ids])
+            score = float(self.head.scores(steps, [ids])[0, 0])
+            characters = self._characters(steps, ids, sample)
+        picture: Picture = sample.context["source"]
+        spelling = self.head.spelling
+        return Reading(
+            sample.name, spelling.decode(ids), tuple(characters), score, self.head.kind,
+            picture.width, picture.height, spelling.direction, int(steps.shape[1]),
+        )  # fmt: skip
+
+    def _search(
+        self, memory: Any, width: int, words: Iterable[str] | None, between: str | None,
+        count: int, name: str,
+    ) -> list[tuple[float, Ids]]:  # fmt: skip
+        head = self.head
+        if not isinstance(head, FrameHead):
+            msg = "a beam and a list of words are for CTC; a decoder reads step by step"
+            raise OptionError(msg)
+        if width < 1 or count < 1:
+            msg = f"beam_width={width} and count={count} must be at least 1"
+            raise OptionError(msg)
+        tree = None
+        if words is not None:
+            mark = None if between is None else head.spelling.encode(between)[0]
+            tree = Words(map(head.spelling.encode, words), mark)
+        frames = memory[0].double().log_softmax(-1).cpu().numpy()
+        found = beam(frames, head.blank, width=width, words=tree, count=count)
+        if not found:
+            msg = f"{name}: none of the words can be read in this line; give others, or more"
+            raise InputError(msg)
+        return found
+
+    def _characters(self, steps: torch.Tensor, ids: Ids, sample: Sample) -> list[Character]:
+        """Return characters with their confidence and place, in the order of the text."""
+        head = self.head
+        probabilities = steps[0].double().softmax(-1).cpu().numpy()
+        said = head.said(steps, [ids], 0)
+        if not isinstance(head, FrameHead):
+            return [
+                Character(
+                    c.text, n, float(probabilities[c.terms[0][:2]]), c.terms[0][0], c.terms[0][0]
+                )
+                for n, c in enumerate(said, 1)
+            ]  # fmt: skip
+        frames = steps[0].double().log_softmax(-1).cpu().numpy()
+        runs = ctc.aligned(frames, ids, head.blank)
+        picture: Picture = sample.context["source"]
+        wide = sample.units.shape[1]
+        scale = picture.width / wide
+        found = []
+        for n, place in enumerate(head.spelling.logical(len(ids)), 1):
+            run = runs[place]
+            own = probabilities[run.first : run.last + 1, run.symbol]
+            left, right = self.sight.columns(run.first, run.last, wide, steps.shape[1])
+            found.append(
+                Character(
+                    said[n - 1].text, n, float(own.max()), run.first, run.last, left * scale,
+                    right * scale,
+                )
+            )  # fmt: skip
+        return found
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was noticed of the model; with a connectionist head also how far a frame sees."""
+        found = super().findings
+        if self.head.kind == "ctc" and self.sight.whole:
+            found = (
+                *found,
+                finding("global_frames", share=self.sight.beyond, distance=self.sight.near),
+            )
+        return found
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what provenance says of the model."""
+        about = {**super().describe(), "head": self.head.kind}
+        if isinstance(self.head, FrameHead):
+            about |= {
+                "symbols": len(self.head.spelling) - 1, "blank": self.head.blank,
+                "direction": self.head.spelling.direction, "layout": self.head.layout,
+                "output": self.head.output, "sight": self.sight.describe(),
+            }  # fmt: skip
+        return about
+
+
+def _runs(batch: _LineBatch) -> list[tuple[int, int, tuple[Ids, ...]]]:
+    """Return first row, end and strings of rows that follow each other and bring the same."""
+    found: list[tuple[int, int, tuple[Ids, ...]]] = []
+    for begin, end, strings in zip(batch.starts[:-1], batch.starts[1:], batch.strings, strict=True):
+        if found and found[-1][2] == strings:
+            found[-1] = (found[-1][0], end, strings)
+        else:
+            found.append((begin, end, strings))
+    return found
+
+
+def _joined(parts: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+    """Return parts behind each other along rows, the shorter ones padded with zeros."""
+    if len(parts) == 1:
+        return parts[0]
+    longest = max(part.shape[axis] for part in parts)
+    padded = []
+    for part in parts:
+        missing = longest - part.shape[axis]
+        zeros = part.new_zeros(*part.shape[:axis], missing, *part.shape[axis + 1 :])
+        padded.append(torch.cat([part, zeros], axis) if missing else part)
+    return torch.cat(padded)

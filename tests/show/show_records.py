@@ -177,3 +177,31 @@ def written(targets: int, size: int, *, streams: bool = True, signed: bool = Tru
         "name": "a text", "text": " ".join(words_), "modality": "text", "method": "gradient",
         "target": coords["target"], "signed": signed, "unit": "score", "provenance": {},
     })  # fmt: skip
+
+
+def pairs(
+    size: int = 5, *, targets: Sequence[str] = ("positive",), drawn: bool = True
+) -> Attribution:
+    """Return Shapley values with interactions, of words with known numbers."""
+    values = np.arange(1.0, size + 1)
+    rows, columns = np.indices((size, size))
+    both = rows + columns
+    second = np.where(rows == columns, 0.0, both * np.where(both > 3, -0.5, 0.25))
+    names = [f"word{k} {k + 1}" for k in range(size)]
+    several = len(targets) > 1
+    lead = ("target",) if several else ()
+    each = (len(targets),) if several else ()
+    data = xr.Dataset(
+        {"values": ((*lead, "position"), np.broadcast_to(values, (*each, size)).copy()),
+         "stderr": ((*lead, "position"), np.full((*each, size), 0.75 if drawn else 0.0)),
+         "interaction": ((*lead, "first", "second"),
+                         np.broadcast_to(second, (*each, size, size)).copy()),
+         "interaction_stderr": ((*lead, "first", "second"),
+                                np.full((*each, size, size), 0.2 if drawn else 0.0))},
+        coords={"position": np.arange(1, size + 1), "first": names, "second": names,
+                "word": ("position", [f"word{k}" for k in range(size)])},
+    )  # fmt: skip
+    meta = {"name": "pairs", "text": "", "modality": "text", "method": "shapley",
+            "target": list(targets), "signed": True, "unit": "score", "health": [],
+            "provenance": provenance()}  # fmt: skip
+    return Attribution(data, meta)

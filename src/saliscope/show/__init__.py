@@ -11,6 +11,7 @@ from saliscope.show.bars import word_bars
 from saliscope.show.choose import plot
 from saliscope.show.files import save_figure
 from saliscope.show.heatmaps import layer_position, position_position
+from saliscope.show.interactions import pairs
 from saliscope.show.notebook import notebook
 from saliscope.show.report import html
 from saliscope.show.residues import residue_track
@@ -23,6 +24,7 @@ __all__ = [
     "html",
     "layer_position",
     "notebook",
+    "pairs",
     "plot",
     "position_position",
     "residue_track",

@@ -6,14 +6,12 @@ import itertools
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from saliscope.core.record import Record
-from saliscope.core.units import FloatArray
-from saliscope.show.heatmaps import heat, names_along, refuse, titles
-from saliscope.show.reading import tracks
-from saliscope.show.style import INK, MUTED, clip, color_scale, drawn, new_figure, number, visible
+from saliscope.show.heatmaps import heat, names_along, number_cells, refuse, titles, unsure_cells
+from saliscope.show.reading import RING, stderr_of, tracks
+from saliscope.show.style import MUTED, clip, drawn, new_figure, visible
 
 __all__ = ["alignment"]
 
@@ -56,26 +54,18 @@ def alignment(record: Record, *, title: str | None = None) -> Figure:
     shown = [int(place) for place in panel.get_yticks()]
     panel.set_yticks(shown, [clip(rows[place], 32) for place in shown])
     if values.shape[1] <= _COLUMNS and values.size <= _CELLS:
-        _numbers(panel, values, signed=first.signed)
+        number_cells(panel, values, signed=first.signed)
+    said = [f"{len(rows)} targets"]
+    stderr = stderr_of(record)
+    beside = None if stderr is None else stderr.transpose("target", "position").values
+    if unsure_cells(panel, values, beside):
+        said.append(RING)
     streams = "stream" in record.data.coords
     if streams:
         _streams(panel, [visible(name) for name in record.data["stream"].values])
     panel.set_xlabel("explained by")
-    titles(panel, record, title, [f"{len(rows)} targets"], 18 if streams else None)
+    titles(panel, record, title, said, 18 if streams else None)
     return figure
-
-
-def _numbers(panel: Axes, values: FloatArray, *, signed: bool) -> None:
-    """Write each value that is not zero into its cell, dark on light and light on dark."""
-    norm, cmap = color_scale(values, signed=signed)
-    paint = ScalarMappable(norm, cmap)
-    for (row, column), value in np.ndenumerate(values):
-        if value == 0 or not np.isfinite(value):
-            continue
-        red, green, blue, _ = paint.to_rgba(np.array([value]))[0]
-        light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-        panel.text(column, row, number(float(f"{value:.2g}"), sign=signed), fontsize=6.5,
-                   ha="center", va="center", color="white" if light < 0.5 else INK)  # fmt: skip
 
 
 def _streams(panel: Axes, streams: list[str]) -> None:

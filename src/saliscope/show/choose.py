@@ -12,6 +12,7 @@ from saliscope.core.record import Record
 from saliscope.show.alignment import alignment
 from saliscope.show.bars import word_bars
 from saliscope.show.heatmaps import layer_position, position_position
+from saliscope.show.interactions import pairs
 from saliscope.show.reading import ATTENTION, has_positions, is_text
 from saliscope.show.residues import MOST_PANELS, residue_track
 from saliscope.show.tensors import tensor_plot
@@ -24,6 +25,7 @@ PLOTS: dict[str, Callable[..., Figure]] = {
     "colored_text": colored_text,
     "word_bars": word_bars,
     "alignment": alignment,
+    "pairs": pairs,
     "layer_position": layer_position,
     "position_position": position_position,
     "tensor_plot": tensor_plot,
@@ -60,8 +62,8 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     record : Record
         An attribution or a map of attention.
     kind : str, optional
-        "residue_track", "colored_text", "word_bars", "alignment", "layer_position",
-        "position_position" or "tensor_plot"; without it, what fits the record.
+        "residue_track", "colored_text", "word_bars", "alignment", "pairs" (interactions),
+        "layer_position", "position_position" or "tensor_plot"; without it, what fits the record.
     **options
         Options of that picture: `title` for all; `target`, `top`, `layer`, `head`, ... for some.
 
@@ -88,7 +90,7 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     Traceback (most recent call last):
         ...
     saliscope.core.errors.OptionError: there is no picture 'pie'; known: alignment, \
-colored_text, layer_position, position_position, residue_track, tensor_plot, word_bars
+colored_text, layer_position, pairs, position_position, residue_track, tensor_plot, word_bars
     """
     name = default_kind(record) if kind is None else kind
     if name not in PLOTS:

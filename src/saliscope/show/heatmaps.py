@@ -14,14 +14,16 @@ from matplotlib.figure import Figure
 from saliscope.core.errors import OptionError
 from saliscope.core.record import Record
 from saliscope.core.units import FloatArray
-from saliscope.show.reading import heading, label_of, method_of
-from saliscope.show.style import clip, color_scale, drawn, new_figure, number, visible
+from saliscope.show.reading import heading, label_of, method_of, unsure
+from saliscope.show.style import INK, MUTED, clip, color_scale, drawn, new_figure, number, visible
 
 __all__ = [
-    "heat", "layer_position", "names_along", "position_position", "refuse", "shrink", "titles",
+    "heat", "layer_position", "names_along", "number_cells", "position_position", "refuse",
+    "shrink", "titles", "unsure_cells",
 ]  # fmt: skip
 
 MOST_CELLS = 600
+MOST_RINGS = 1600
 
 
 def shrink(values: FloatArray, rows: int, columns: int) -> FloatArray:
@@ -43,15 +45,16 @@ def shrink(values: FloatArray, rows: int, columns: int) -> FloatArray:
     return values
 
 
-def names_along(data: xr.Dataset, dim: str) -> tuple[str, ...]:
+def names_along(data: xr.Dataset, dim: str, first: int = 1) -> tuple[str, ...]:
     """Return what a reader calls the places along `dim`: "W15", a token, a layer number.
 
-    The labels of an axis "query" or "key" may also stand along "position".
+    The labels of an axis "query" or "key" may also stand along "position". Places that have no
+    numbers are counted from `first`.
     """
     if dim in {"layer", "head"} and dim in data.coords:
         return tuple(str(k) for k in data[dim].values)
     size = int(data.sizes[dim])
-    known: npt.NDArray[Any] = np.arange(1, size + 1)
+    known: npt.NDArray[Any] = np.arange(first, first + size)
     for name in (dim, "position"):
         if name in data.coords and data[name].dims == (dim,) and data[name].dtype.kind in "iu":
             known = data[name].values
@@ -94,6 +97,34 @@ def heat(
     made.set_label(label, fontsize=8)
 
 
+def number_cells(
+    axes: Axes, values: FloatArray, *, signed: bool, like: FloatArray | None = None
+) -> None:
+    """Write each value that is not zero into its cell, dark on light and light on dark."""
+    norm, cmap = color_scale(values if like is None else like, signed=signed)
+    paint = ScalarMappable(norm, cmap)
+    for (row, column), value in np.ndenumerate(values):
+        if value == 0 or not np.isfinite(value):
+            continue
+        red, green, blue, _ = paint.to_rgba(np.array([value]))[0]
+        light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+        axes.text(column, row, number(float(f"{value:.2g}"), sign=signed), fontsize=6.5,
+                  ha="center", va="center", color="white" if light < 0.5 else INK)  # fmt: skip
+
+
+def unsure_cells(axes: Axes, values: FloatArray, stderr: FloatArray | None) -> bool:
+    """Put a ring into each cell that lies within two standard errors of zero; say if there is one.
+
+    Matrices of more than 1,600 cells have no room for rings.
+    """
+    if stderr is None or values.size > MOST_RINGS:
+        return False
+    rows, columns = np.nonzero(unsure(values, stderr))
+    axes.scatter(columns + 0.33, rows + 0.3, s=9, facecolors="none", edgecolors=MUTED,
+                 linewidths=0.7)  # fmt: skip
+    return bool(len(rows))
+
+
 def _axis(axes: Axes, which: str, names: tuple[str, ...], inches: float) -> None:
     """Put as many names as fit: all of them, or every fifth, tenth, ... number."""
     upright = which == "x" and max(map(len, names), default=0) > 2
@@ -101,6 +132,8 @@ def _axis(axes: Axes, which: str, names: tuple[str, ...], inches: float) -> None
     steps = (s * 10**k for k in range(9) for s in (1, 2, 5))
     step = next(s for s in steps if len(names) / s <= most)
     places = list(range(len(names))) if step == 1 else list(range(step - 1, len(names), step))
+    if step > 1 and all(map(str.isdecimal, names)):  # round numbers, wherever counting begins
+        places = [place for place, name in enumerate(names) if int(name) % step == 0]
     if step > 1 and places and places[0] > 1:
         places.insert(0, 0)
     shown = [clip(names[i], 14) for i in places]

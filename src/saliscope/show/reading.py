@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from saliscope.core.attribution import Attribution
@@ -17,18 +18,44 @@ from saliscope.show.style import clip, largest, visible
 __all__ = [
     "ATTENTION",
     "LABELS",
+    "RING",
     "Track",
     "about",
+    "each_map",
     "has_positions",
     "heading",
     "is_text",
     "label_of",
     "method_of",
+    "stderr_of",
     "tracks",
+    "unsure",
 ]
 
 LABELS = ("residue", "word", "token", "sentence", "codon", "group")
 ATTENTION = "attention_map"
+RING = "ring: within two standard errors of zero"
+
+
+def unsure(values: FloatArray, stderr: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which values lie within two standard errors of zero, so that their sign is not sure.
+
+    Examples
+    --------
+    >>> unsure(np.array([1.0, 0.1, 0.0]), np.array([0.1, 0.1, 0.0])).tolist()
+    [False, True, False]
+    """
+    with np.errstate(invalid="ignore"):
+        found: npt.NDArray[np.bool_] = np.abs(values) < 2 * np.abs(stderr)
+    return found
+
+
+def stderr_of(record: Record, name: str = "stderr", like: str = "values") -> xr.DataArray | None:
+    """Return the standard error of each value; None where nothing was drawn (all are zero)."""
+    data = record.data
+    if name not in data or data[name].dims != data[like].dims or not data[name].values.any():
+        return None
+    return data[name].astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -148,10 +175,13 @@ def tracks(record: Record, target: int | str | None = None) -> list[Track]:
             msg = f"target {target} is out of range; there are {len(record.meta['target'])}"
             raise OptionError(msg)
         record = record.select(target)
-    return [_track(record, record.values.isel(where), name, where) for where, name in _each(record)]
+    return [
+        _track(record, record.values.isel(where), name, where) for where, name in each_map(record)
+    ]
 
 
-def _each(record: Record) -> Iterator[tuple[dict[str, int], str]]:
+def each_map(record: Record) -> Iterator[tuple[dict[str, int], str]]:
+    """Yield where the map of each target and example stands in a record, and what it is called."""
     names = [str(n) for n in record.meta.get("target", [""])]
     for t in range(record.values.sizes.get("target", 1)):
         for e in range(record.values.sizes.get("example", 1)):
@@ -161,7 +191,8 @@ def _each(record: Record) -> Iterator[tuple[dict[str, int], str]]:
                 where["target"] = t
             if "example" in record.values.dims:
                 where["example"] = e
-                name = f"{name}, example {e + 1}" if name else f"example {e + 1}"
+                own = f"example {record.data['example'].values[e]}"
+                name = f"{name}, {own}" if name else own
             yield where, name
 
 
@@ -175,15 +206,17 @@ def _track(record: Record, values: xr.DataArray, target: str, where: dict[str, i
         ends = zip(data["start"].values, data["end"].values, strict=True)
         spans = tuple((int(s), int(e)) for s, e in ends)
 
-    def beside(name: str) -> FloatArray | None:
-        if name not in data or data[name].dims != record.values.dims:
-            return None
-        return np.asarray(data[name].isel(where).values, dtype=np.float64)
-
+    drops = data.get("probability_drop")
+    if drops is not None and drops.dims != record.values.dims:
+        drops = None
+    stderr, drop = (
+        None if each is None else np.asarray(each.isel(where), dtype=np.float64)
+        for each in (stderr_of(record), drops)
+    )
     unit = "share" if record.kind == ATTENTION else record.meta.get("unit", "value")
     return Track(
         np.asarray(values.values, dtype=np.float64), tuple(int(p) for p in known), labels, kind,
         clip(target, 120), clip(unit, 60),
         bool(record.meta.get("signed", record.kind != ATTENTION)),
-        beside("stderr"), beside("probability_drop"), spans, str(record.meta.get("text", "")),
+        stderr, drop, spans, str(record.meta.get("text", "")),
     )  # fmt: skip

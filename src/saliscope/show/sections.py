@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from saliscope.core.health import Finding
 from saliscope.core.record import Record
+from saliscope.core.units import FloatArray
 from saliscope.show.canvas import views
 from saliscope.show.choose import default_kind, plot
 from saliscope.show.files import inline_svg
+from saliscope.show.interactions import has_pairs, pairs_of, strongest_pairs
 from saliscope.show.reading import ATTENTION, Track, has_positions, is_text, method_of, tracks
 from saliscope.show.residues import MOST_PANELS
 from saliscope.show.segments import FAINT, segments, sign_of, strength
@@ -34,7 +36,7 @@ __all__ = [
 ROWS = 10
 SHOWN_FINDINGS = 3
 MAP_BYTES, PAGE_BYTES = 240_000, 2_400_000
-Part = tuple[str, str, float, str, str]
+Part = tuple[str, str, float, str, str, bool]
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,30 @@ class ColoredText:
 
     target: str
     parts: list[Part]
-    """(text, tone, strength, sign, tooltip); the tone is "up", "down", "plain", "lost" or ""."""
+    """(text, tone, strength, sign, tooltip, unsure); the tone is "up", "down", "plain", "lost" or
+    "".
+    """
     low: str
     high: str
     signed: bool
     unit: str
+    unsure: bool
 
 
 @dataclass(frozen=True)
 class Row:
-    """One of the strongest units."""
+    """One of the strongest units, or pairs of units.
+
+    The length of its bar, and where its standard error begins and ends, are shares of the longest.
+    """
 
     name: str
-    position: int
+    position: str
     value: str
     tone: str
     share: float
-    drop: str
+    ends: tuple[float, float] | None
+    drop: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,8 @@ class MapView:
     notes: list[str] = field(default_factory=list)
     tables: list[tuple[str, list[Row]]] = field(default_factory=list)
     drops: bool = False
+    pairs: str | None = None
+    pair_tables: list[tuple[str, list[Row]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -168,12 +179,14 @@ def map_view(record: Record, anchor: str, budget: int = MAP_BYTES) -> MapView:
     except ValueError as error:
         svg = None
         notes.append(f"No picture: {visible(error)}.")
+    pairs, pair_tables = _pairs(record)
     listed = tuple(record.health)
     return MapView(
         anchor, f"{name[:1].upper()}{name[1:]}", clip(record.name, 160), facts(record),
         health_badge(record), listed[:SHOWN_FINDINGS], listed[SHOWN_FINDINGS:],
         how_to_read(record, shown[0] if shown else None), limits_of(record), provenance(record),
         texts, svg, data, notes, tables, any(t.drop is not None for t in shown),
+        pairs, pair_tables,
     )  # fmt: skip
 
 
@@ -212,30 +225,68 @@ def colored(track: Track) -> ColoredText:
     parts: list[Part] = []
     for segment in segments(track):
         if segment.value is None:
-            parts.append((segment.text, "", 0.0, "", ""))
+            parts.append((segment.text, "", 0.0, "", "", False))
             continue
         share = strength(segment.value, track.most)
         tone = "plain" if not track.signed else "up" if segment.value > 0 else "down"
         tone = tone if np.isfinite(segment.value) else "lost"
         tone = tone if share >= FAINT / 5 or tone == "lost" else "faint"
         sign = sign_of(segment.value, track.most, signed=track.signed)
-        parts.append((segment.text, tone, round(share, 3), sign, segment.note))
+        part = (segment.text, tone, round(share, 3), sign, segment.note, segment.unsure)
+        parts.append(part)
     low = number(-track.most) if track.signed else "0"
     return ColoredText(
-        track.target, parts, low, number(track.most, sign=track.signed), track.signed, track.unit
-    )
+        track.target, parts, low, number(track.most, sign=track.signed), track.signed, track.unit,
+        any(part[-1] for part in parts),
+    )  # fmt: skip
 
 
 def rows(track: Track) -> list[Row]:
     """Return the strongest units of a track, the strongest first."""
+    top = track.top(ROWS)
+    errors = None if track.stderr is None else track.stderr[top]
+    bars = _bars(track.values[top], errors, signed=track.signed)
+    return [
+        replace(
+            bar, name=clip(track.name(i), 40), position=str(track.positions[i]),
+            drop="" if track.drop is None else number(track.drop[i], sign=True),
+        )
+        for i, bar in zip(top, bars, strict=True)
+    ]  # fmt: skip
+
+
+def _pairs(record: Record) -> tuple[str | None, list[tuple[str, list[Row]]]]:
+    """Return the picture of the interactions of a record, and tables of the strongest."""
+    if not has_pairs(record):
+        return None, []
+    found = pairs_of(record)[:MOST_PANELS]
+    tables = []
+    for one in found:
+        best = strongest_pairs(one, ROWS)
+        errors = None if one.stderr is None else np.array([pair.stderr for pair in best])
+        bars = _bars(np.array([pair.value for pair in best]), errors, signed=True)
+        named = [
+            replace(bar, name=f"{clip(pair.first, 24)} × {clip(pair.second, 24)}")
+            for pair, bar in zip(best, bars, strict=True)
+        ]
+        tables.append((one.target if len(found) > 1 else "", named))
+    if not any(named for _, named in tables):
+        return None, []
+    label = f"Interactions of pairs in {clip(record.name, 80) or 'the input'}"
+    return inline_svg(plot(record, kind="pairs", title=""), visible(label)), tables
+
+
+def _bars(values: FloatArray, stderr: FloatArray | None, *, signed: bool) -> list[Row]:
+    """Return the bars of some values and their standard errors, on one scale."""
+    spread = np.zeros(len(values)) if stderr is None else np.nan_to_num(stderr)
+    longest = float((np.abs(values) + spread).max(initial=0.0)) or 1.0
     found = []
-    for i in track.top(ROWS):
-        value = float(track.values[i])
-        tone = "plain" if not track.signed else "up" if value > 0 else "down"
-        drop = "" if track.drop is None else number(track.drop[i], sign=True)
-        told = number(value, sign=track.signed)
-        if track.stderr is not None:
-            told += f" ± {number(float(f'{track.stderr[i]:.2g}'))}"
-        found.append(Row(clip(track.name(i), 40), track.positions[i], told, tone,
-                         round(strength(value, track.most), 3), drop))  # fmt: skip
+    for value, error in zip(values.tolist(), spread.tolist(), strict=True):
+        told, ends = number(value, sign=signed), None
+        if stderr is not None:
+            told += f" ± {number(float(f'{error:.2g}'))}"
+            low, high = max(0.0, abs(value) - error) / longest, (abs(value) + error) / longest
+            ends = (round(low, 3), round(high, 3)) if error else None
+        tone = "plain" if not signed else "up" if value > 0 else "down"
+        found.append(Row("", "", told, tone, round(abs(value) / longest, 3), ends))
     return found

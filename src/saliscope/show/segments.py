@@ -5,7 +5,9 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from saliscope.show.reading import Track
+import numpy as np
+
+from saliscope.show.reading import Track, unsure
 from saliscope.show.style import number, visible
 
 __all__ = ["FAINT", "Segment", "right_to_left", "segments", "sign_of", "strength"]
@@ -16,12 +18,16 @@ FAINT = 0.05
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of text: of one or more units with their summed value, or of none."""
+    """A stretch of text: of one or more units with their summed value, or of none.
+
+    It is not sure of its sign where the value lies within two standard errors of zero.
+    """
 
     text: str
     units: tuple[int, ...] = ()
     value: float | None = None
     note: str = ""
+    unsure: bool = False
 
 
 def segments(track: Track) -> list[Segment]:
@@ -71,11 +77,16 @@ def _segment(track: Track, text: str, units: tuple[int, ...]) -> Segment:
     kind = track.kind if track.kind != "unit" else "position"
     numbers = ", ".join(str(track.positions[i]) for i in units)
     note = f"{kind} {numbers}: {number(value, sign=track.signed)}"
+    # Of a sum, the standard deviation is at most the sum of the standard deviations.
+    error = None if track.stderr is None else float(sum(track.stderr[i] for i in units))
+    if error:
+        note += f" ± {number(float(f'{error:.2g}'))}"
     if len(units) > 1:
         note += " (sum)"
     if track.drop is not None:
         note += f"; probability drop {number(sum(track.drop[i] for i in units), sign=True)}"
-    return Segment(text, units, value, note)
+    doubtful = error is not None and bool(unsure(np.array(value), np.array(error)))
+    return Segment(text, units, value, note, doubtful)
 
 
 def strength(value: float | None, most: float) -> float:

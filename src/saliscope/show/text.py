@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from saliscope.core.record import Record
-from saliscope.show.reading import Track, about, heading, tracks
+from saliscope.show.reading import Track, about, heading, tracks, unsure
 from saliscope.show.residues import MOST_PANELS
 from saliscope.show.segments import right_to_left, segments, sign_of
 from saliscope.show.style import (
@@ -39,6 +39,7 @@ class Piece:
     text: str
     value: float | None
     sign: str = ""
+    unsure: bool = False
 
 
 @drawn
@@ -121,7 +122,7 @@ def _lines(track: Track, room: float, measure: Measure) -> list[list[list[Piece]
             elif part.isspace():
                 lines[-1].append([])
             else:
-                piece = Piece(part, segment.value, sign if k == last else "")
+                piece = Piece(part, segment.value, sign if k == last else "", segment.unsure)
                 lines[-1][-1].append(piece)
     wrapped: list[list[list[Piece]]] = []
     space = measure("n n", SIZE) - 2 * measure("n", SIZE)
@@ -155,7 +156,7 @@ def _fit(cluster: list[Piece], room: float, measure: Measure) -> list[list[Piece
     chunks: list[list[Piece]] = []
     for piece in cluster:
         cuts = [piece.text[k : k + letters] for k in range(0, len(piece.text), letters)]
-        chunks += [[Piece(c, piece.value)] for c in cuts[:-1]]
+        chunks += [[replace(piece, text=c, sign="")] for c in cuts[:-1]]
         chunks.append([replace(piece, text=cuts[-1])])
     return chunks
 
@@ -186,6 +187,9 @@ def _draw(
                 mark = 0.7 if mirrored else mark
                 page.text(left + mark, y + LINE - 11, piece.sign, fontsize=SIZE * 0.8, color=ink,
                           fontweight="bold")  # fmt: skip
+            if piece.unsure:
+                ends = (left + 1, left + wide - 1)
+                page.plot(ends, (y + LINE - 1.6,) * 2, color=MUTED, linewidth=1.2, linestyle=":")
             x += wide
         x += space
 
@@ -202,8 +206,12 @@ def _legend(figure: Figure, track: Track, y: float, height: float, width: float)
     bar.outline.set_visible(False)
     axes.tick_params(length=2, labelsize=7)
     words = "+ raises the target, − lowers it" if track.signed else "darker: less, lighter: more"
-    notes = [track.unit, words]
+    more = []
+    if track.stderr is not None and unsure(track.values, track.stderr).any():
+        more.append("dotted: within two standard errors of zero")
     if track.missing:
-        notes.append(f"{track.missing} not finite (gray)")
-    axes.text(1.08, 0.5, clip("; ".join(notes), int((points - 215) / 4.6)), fontsize=7.5,
-              color=MUTED, va="center", transform=axes.transAxes)  # fmt: skip
+        more.append(f"{track.missing} not finite (gray)")
+    lines = [clip("; ".join(notes), int((points - 215) / 4.6))
+             for notes in ([track.unit, words], more) if notes]  # fmt: skip
+    axes.text(1.08, 0.5, "\n".join(lines), fontsize=7.5, color=MUTED, va="center",
+              linespacing=1.4, transform=axes.transAxes)  # fmt: skip

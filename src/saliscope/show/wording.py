@@ -10,7 +10,7 @@ import numpy as np
 
 from saliscope.core.attribution import Attribution
 from saliscope.core.record import Record
-from saliscope.show.reading import ATTENTION, Track, method_of
+from saliscope.show.reading import ATTENTION, Track, method_of, stderr_of, unsure
 from saliscope.show.style import number, visible
 
 __all__ = [
@@ -128,8 +128,18 @@ def how_to_read(record: Record, track: Track | None) -> list[str]:
     if track is not None and track.drop is not None:
         found.append("Probability drop: how far the probability of the target falls without the "
                      "unit (in units of probability; negative: it rises).")  # fmt: skip
-    if track is not None and track.stderr is not None:
-        found.append("± and thin bars are one standard error.")
+    stderr = stderr_of(record)
+    if stderr is not None:
+        found.append("± and thin bars (of lines, the gray band) are one standard error.")
+        count = int(unsure(record.to_numpy(), stderr.values).sum())
+        if count:
+            found.append(f"{count:,} of {stderr.size:,} values lie within two standard errors of "
+                         "zero, so that even their sign is not sure; a dotted line or a ring "
+                         "marks them where there is room.")  # fmt: skip
+    if "interaction" in record.data:
+        found.append("The interaction of two units is what they do together beyond what each does "
+                     "alone, averaged over which of the others are there (Shapley interaction "
+                     "index): + more together than apart, − less.")  # fmt: skip
     return found
 
 

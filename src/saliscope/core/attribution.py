@@ -286,11 +286,13 @@ class Attribution(Record):
         top = self.top(count)
         kinds = (self._meta.get("unit_kind"), "residue", "token", "word")
         kind = next((c for c in kinds if c in top), None)
+        axes = [d for d in ("y", "x") if d in top]
         shown = []
         for _, row in top.iterrows():
             name = " ".join(str(row[kind]).split()) if kind else ""
             name = name if len(name) <= _NAME else f"{name[: _NAME - 3]}..."
             place = row["position"] if "position" in top else row.iloc[0]
+            place = " ".join(f"{d} {row[d]:g}" for d in axes) or place
             gap = "" if kind in {None, "residue"} else " "
             shown.append(f"{name}{gap}{place} {row['value']:+.{digits}g}")
         return ", ".join(shown)

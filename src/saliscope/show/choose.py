@@ -13,6 +13,7 @@ from saliscope.show.alignment import alignment
 from saliscope.show.bars import word_bars
 from saliscope.show.heatmaps import layer_position, position_position
 from saliscope.show.interactions import pairs
+from saliscope.show.pictures import has_picture, image_map
 from saliscope.show.reading import ATTENTION, has_positions, is_text
 from saliscope.show.residues import MOST_PANELS, residue_track
 from saliscope.show.tensors import tensor_plot
@@ -29,6 +30,7 @@ PLOTS: dict[str, Callable[..., Figure]] = {
     "layer_position": layer_position,
     "position_position": position_position,
     "tensor_plot": tensor_plot,
+    "image_map": image_map,
 }
 
 
@@ -39,6 +41,8 @@ def default_kind(record: Record) -> str:
         return "position_position"
     if record.kind == ATTENTION and {"layer", "position"} <= dims:
         return "layer_position"
+    if has_picture(record):
+        return "image_map"
     if not has_positions(record):
         return "tensor_plot"
     sizes = record.values.sizes
@@ -63,7 +67,8 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
         An attribution or a map of attention.
     kind : str, optional
         "residue_track", "colored_text", "word_bars", "alignment", "pairs" (interactions),
-        "layer_position", "position_position" or "tensor_plot"; without it, what fits the record.
+        "layer_position", "position_position", "image_map" or "tensor_plot"; without it, what fits
+        the record.
     **options
         Options of that picture: `title` for all; `target`, `top`, `layer`, `head`, ... for some.
 
@@ -90,7 +95,8 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     Traceback (most recent call last):
         ...
     saliscope.core.errors.OptionError: there is no picture 'pie'; known: alignment, \
-colored_text, layer_position, pairs, position_position, residue_track, tensor_plot, word_bars
+colored_text, image_map, layer_position, pairs, position_position, residue_track, tensor_plot, \
+word_bars
     """
     name = default_kind(record) if kind is None else kind
     if name not in PLOTS:

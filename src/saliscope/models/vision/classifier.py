@@ -202,7 +202,7 @@ class ImageModel(TensorModel):
         units = pixel_units(fitted.height, fitted.width, self.patch)
         about = {
             "output_shape": self._shape, "scalar": False, "structure": built,
-            "width": self.preparation.channels, "picture": picture.kept(box), "source": picture,
+            "width": self.preparation.channels, "picture": {**picture.kept(box), "size": list(units.shape)}, "source": picture,
         }  # fmt: skip
         codes = tuple(f.code for f in picture.findings)
         return [

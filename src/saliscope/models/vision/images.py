@@ -270,7 +270,8 @@ def read_image(
         picture = raw if name is None else replace(raw, name=name)
     elif isinstance(raw, (str, os.PathLike)):
         path = Path(raw)
-        picture = _from_file(path, name or path.name, most_pixels)
+        picture = _from_file(path, name or str(path), most_pixels)
+        picture = replace(picture, name=name or path.name)
     elif isinstance(raw, Image.Image):
         title = name or Path(str(getattr(raw, "filename", ""))).name or "picture"
         picture = _from_image(raw, title, most_pixels)
@@ -282,36 +283,36 @@ def read_image(
     return picture if channels is None else picture.with_channels(channels)
 
 
-def _from_file(path: Path, name: str, most: int) -> Picture:
+def _from_file(path: Path, label: str, most: int) -> Picture:
     from PIL import Image, UnidentifiedImageError
 
     if path.is_dir():
-        msg = f"{path}: is a folder; give the file of a picture"
+        msg = f"{label}: is a folder; give the file of a picture"
         raise InputError(msg)
     try:
         with warnings.catch_warnings():
             # The limit here is lower than the one that Pillow warns of.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                return _from_image(image, name, most)
+                return _from_image(image, label, most)
     except InputError:
         raise
     except FileNotFoundError as error:
         hint = "; a picture on the web must be downloaded first" if ":/" in str(path) else ""
-        msg = f"{path}: there is no such file{hint}"
+        msg = f"{label}: there is no such file{hint}"
         raise InputError(msg) from error
     except UnidentifiedImageError as error:
-        msg = f"{path}: {_not_a_picture(path)}"
+        msg = f"{label}: {_not_a_picture(path)}"
         raise InputError(msg) from error
     except Image.DecompressionBombError as error:
         msg = (
-            f"{path}: claims more than the {most:,} pixels that are read (a decompression bomb?); "
+            f"{label}: claims more than the {most:,} pixels that are read (a decompression bomb?); "
             "make it smaller or cut out the part that matters"
         )
         raise InputError(msg) from error
     except Exception as error:  # whatever Pillow's readers meet in a damaged file
         reason = (str(error).splitlines() or [""])[0].strip() or type(error).__name__
-        msg = f"{path}: is damaged or cut off ({reason}); save or download the picture again"
+        msg = f"{label}: is damaged or cut off ({reason}); save or download the picture again"
         raise InputError(msg) from error
 
 

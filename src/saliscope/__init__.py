@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from saliscope.api.explaining import explain
     from saliscope.api.inputs import Input, read_fasta, read_texts
     from saliscope.api.measuring import measure
+    from saliscope.api.pages import read_lines
     from saliscope.attention.map import AttentionMap
     from saliscope.core.attribution import Attribution
     from saliscope.core.class_target import Class, Contrast, Output, Predicted
@@ -53,6 +54,7 @@ _WHERE = {
     "attention": "api.attending",
     "explain": "api.explaining",
     "image_model": "models.vision.classifier",
+    "read_lines": "api.pages",
     "recognizer": "models.vision.recognizer",
     "load": "models.loading",
     "measure": "api.measuring",
@@ -78,8 +80,8 @@ __all__ = [
     "Contrast", "Embedding", "Input", "InputError", "Likelihood", "Many", "ModelError",
     "OptionError", "OutOfMemoryError", "Output", "Predicted", "Projection", "RefusedError",
     "SaliscopeError", "String", "Substitution", "Tag", "Together", "Token", "ToleranceError",
-    "attention", "explain", "image_model", "load", "measure", "methods", "read_fasta", "read_texts",
-    "recognizer",
+    "attention", "explain", "image_model", "load", "measure", "methods", "read_fasta", "read_lines",
+    "read_texts", "recognizer",
 ]  # fmt: skip
 
 render.register("plot", "saliscope.show:plot")

@@ -21,6 +21,14 @@ _PROBE = 4  # tokens of the pass by which a model of any length is looked at
 _MISSING = object()
 
 
+class _Config(SimpleNamespace):
+    """What is asked of the configuration of a transformers model."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything in it."""
+        return dict(vars(self))
+
+
 class Output(NamedTuple):
     """What a model on token ids gives."""
 
@@ -45,7 +53,7 @@ class KerasModule(nn.Module):
     """
 
     model: Any
-    config = SimpleNamespace(
+    config = _Config(
         model_type="keras", is_encoder_decoder=False, max_position_embeddings=None,
         id2label={}, num_labels=0,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from saliscope.core.model import Sample
 from saliscope.core.units import Units
 from saliscope.models.tokens import TokenModel
 
-__all__ = ["ProteinModel", "is_protein_vocabulary"]
+__all__ = ["ProteinModel", "checked_letters", "is_protein_vocabulary"]
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 _NUCLEOTIDES = set("ACGTUN")
@@ -71,7 +71,7 @@ class ProteinModel(TokenModel):
             msg = f"a protein is a string of residue letters, not {type(raw).__name__}"
             raise InputError(msg)
         label = name or ("".join(raw[:12].split()) + ("..." if len(raw) > 12 else ""))
-        letters = _checked(raw, label)
+        letters = checked_letters(raw, label)
         length = len(letters) + len(self.prefix) + len(self.suffix)
         if self.limit is not None and length > self.limit:
             most = self.limit - len(self.prefix) - len(self.suffix)
@@ -106,7 +106,19 @@ class ProteinModel(TokenModel):
         return [Sample(label, letters, units, None, context, ids.tobytes(), tuple(found))]
 
 
-def _checked(raw: str, label: str) -> str:
+def checked_letters(raw: str, label: str) -> str:
+    """Return the residue letters of a sequence in upper case, one stop sign at the end left out.
+
+    Raises
+    ------
+    InputError
+        Nothing but gaps, gaps, inner stop signs, other characters, or nucleotides.
+
+    Examples
+    --------
+    >>> checked_letters("mvhl*", "a protein")
+    'MVHL'
+    """
     letters = "".join(raw.split())
     if letters.isascii():  # "\u00df".upper() is "SS": two residues where there was one sign
         letters = letters.upper()

@@ -91,10 +91,10 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     >>> record = Attribution(data, {"method": "gradient", "target": ["demo"], "provenance": {}})
     >>> len(plot(record).axes)
     1
-    >>> plot(record, kind="pie")
+    >>> plot(record, kind="histogram")
     Traceback (most recent call last):
         ...
-    saliscope.core.errors.OptionError: there is no picture 'pie'; known: alignment, \
+    saliscope.core.errors.OptionError: there is no picture 'histogram'; known: alignment, \
 colored_text, image_map, layer_position, pairs, position_position, residue_track, tensor_plot, \
 word_bars
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,10 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 BEGIN, END = "<!-- methods: made by docs/_generate.py -->", "<!-- end of methods -->"
 MADE = "<!-- Made by docs/_generate.py; change the code, then run it again. -->"
+
+MISLEADING = runpy.run_path(str(DOCS / "_misleading.py"))
+EXAMPLES: dict[str, tuple[str, str]] = MISLEADING["EXAMPLES"]
+SETUP: str = MISLEADING["SETUP"]
 
 _TAKES = {
     "baseline": ("baseline", "where the path starts"),
@@ -92,7 +97,14 @@ def _section(spec: MethodSpec) -> str:
     )
     if spec.takes:
         general = [(f"`{name}`", text) for key, (name, text) in _TAKES.items() if key in spec.takes]
-        parts.append("General parameters that it uses:\n\n" + table(("name", "meaning"), general))
+        if general:
+            head = "General parameters that it uses:\n\n"
+            parts.append(head + table(("name", "meaning"), general))
+    if spec.name in EXAMPLES:
+        sentence, session = EXAMPLES[spec.name]
+        parts.append(
+            f"An input on which it misleads. {sentence}\n\n```pycon\n{session.strip()}\n```"
+        )
     return "\n\n".join(parts)
 
 
@@ -115,10 +127,14 @@ def methods_page() -> str:
         f"{MADE}\n\n"
         "A method turns questions to a model into one value per unit of the input. This page is "
         "made from the registry that Python, the command line and the tests use, so it lists what "
-        "is there. The same text is printed by `saliscope methods NAME`.\n\n"
+        "is there. `saliscope methods NAME` prints the same words.\n\n"
         "In the equations $f$ is the target, $x$ the input, $b$ the baseline, and $i$ a unit: a "
         "residue, a token, an element of a tensor. For token models $x_i$ is the embedding of a "
-        "token, and products are summed over its features."
+        "token, and products are summed over its features.\n\n"
+        "No method is right everywhere. At the end of each section stands an input on which it "
+        "misleads: on formulas of a few numbers and pictures of three pixels, where the truth can "
+        "be seen, or on the small text model of the zoo, for some of them with other weights. They "
+        f"use these few lines, and a test compares what is printed.\n\n```python\n{SETUP}\n```"
     )
     sections = [_section(spec) for spec in registered().values()]
     return "\n\n".join([head, overview(linked=True), *sections]) + "\n"

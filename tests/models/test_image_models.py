@@ -136,6 +136,11 @@ def linear(labels: list[str] | None = None) -> ImageModel:
     return image_model(net.eval(), size=(2, 3), mean=MEAN, std=STD, labels=labels, patch=2)
 
 
+def linear_of(high: int, wide: int) -> ImageModel:
+    """Return a model of pictures of that size."""
+    return image_model(Sees(), size=(high, wide))
+
+
 PICTURE = np.random.default_rng(1).random((2, 3, 3))
 
 
@@ -185,8 +190,12 @@ def test_baselines() -> None:
     assert np.array_equal(made("noise"), made("noise:0"))
     assert not np.array_equal(made("noise:1"), made("noise:2"))
     assert 0 <= made("noise:1").min() < made("noise:1").max() <= 1
-    blurred = made("blur")
-    assert blurred.std() < value.std()
+    (large,) = linear_of(40, 25).prepare(NOISE)
+    scipy = pytest.importorskip("scipy.ndimage", reason="the reference for a blur")
+    blurred = linear_of(40, 25).baseline(large, "blur").value.numpy()
+    wanted = scipy.gaussian_filter(large.value.numpy(), (2, 2, 0), mode="nearest", truncate=3)
+    np.testing.assert_allclose(blurred, wanted, atol=1e-6)
+    assert made("blur").std() < value.std()
     np.testing.assert_allclose(made(PICTURE), value)
     assert np.array_equal(made(np.zeros((2, 3, 3), np.uint8)), np.zeros((2, 3, 3)))
     assert (model.fill(sample, None).value == model.baseline(sample, "mean").value).all()

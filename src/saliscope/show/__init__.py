@@ -13,6 +13,7 @@ from saliscope.show.files import save_figure
 from saliscope.show.heatmaps import layer_position, position_position
 from saliscope.show.interactions import pairs
 from saliscope.show.notebook import notebook
+from saliscope.show.pictures import image_map, overlay
 from saliscope.show.report import html
 from saliscope.show.residues import residue_track
 from saliscope.show.tensors import tensor_plot
@@ -22,8 +23,10 @@ __all__ = [
     "alignment",
     "colored_text",
     "html",
+    "image_map",
     "layer_position",
     "notebook",
+    "overlay",
     "pairs",
     "plot",
     "position_position",

@@ -7,6 +7,7 @@ belongs to a color that can be seen and a baseline can be named by one.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -202,7 +203,8 @@ class ImageModel(TensorModel):
         units = pixel_units(fitted.height, fitted.width, self.patch)
         about = {
             "output_shape": self._shape, "scalar": False, "structure": built,
-            "width": self.preparation.channels, "picture": {**picture.kept(box), "size": list(units.shape)}, "source": picture,
+            "width": self.preparation.channels, "source": picture,
+            "picture": {**picture.kept(box), "size": list(units.shape)},
         }  # fmt: skip
         codes = tuple(f.code for f in picture.findings)
         return [
@@ -307,11 +309,7 @@ class ImageModel(TensorModel):
             )
             raise OptionError(msg)
         if kind == "blur":
-            from scipy.ndimage import gaussian_filter
-
-            sigma = max(value.shape[:2]) / 20
-            moved = gaussian_filter(value.cpu().numpy(), (sigma, sigma, 0), mode="nearest")
-            return torch.from_numpy(moved).to(value)
+            return _blurred(value, max(value.shape[:2]) / 20)
         if kind == "noise":
             generator = torch.Generator().manual_seed(int(number or 0))
             return torch.rand(value.shape, generator=generator).to(value)
@@ -332,6 +330,21 @@ class ImageModel(TensorModel):
     def describe(self) -> Mapping[str, Any]:
         """Return what provenance says of the model."""
         return {**super().describe(), "preparation": self.preparation.describe()}
+
+
+def _blurred(value: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Return pixels (y, x, channels) under a Gaussian; edges are continued with their own color."""
+    reach = max(1, math.ceil(3 * sigma))
+    weights = torch.arange(-reach, reach + 1).to(value).div(sigma).square().div(-2).exp()
+    weights = weights / weights.sum()
+    rows = value.permute(2, 0, 1)[:, None]
+    for shape, edges in (
+        ((1, 1, -1, 1), (0, 0, reach, reach)),
+        ((1, 1, 1, -1), (reach, reach, 0, 0)),
+    ):
+        padded = nn.functional.pad(rows, edges, mode="replicate")
+        rows = nn.functional.conv2d(padded, weights.reshape(shape))
+    return rows[:, 0].permute(1, 2, 0).contiguous()
 
 
 def _is_file(text: str) -> bool:

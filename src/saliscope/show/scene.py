@@ -61,6 +61,8 @@ class Scene:
     signed : bool
         Whether colors diverge about zero.
     unit : str
+    top : float, optional
+        The value at which colors end; by default the largest.
     others : sequence of Trace
     caption : str
     """
@@ -73,6 +75,7 @@ class Scene:
     marked: dict[str, Sequence[int]] = field(default_factory=dict)
     signed: bool = False
     unit: str = "value"
+    top: float | None = None
     others: Sequence[Trace] = ()
     caption: str = ""
 
@@ -100,7 +103,8 @@ def scene_data(scene: Scene) -> dict[str, Any]:
     (['M1', 'V2'], ['1', 'not measured'], 2)
     """
     values = np.asarray(scene.values, dtype=np.float64)
-    top = largest(values) or 1.0
+    most = largest(values) or 1.0
+    top = scene.top or most
     low = -top if scene.signed else min(0.0, float(np.nanmin(values, initial=0.0)))
     norm, colors = Normalize(low, top), DIVERGING if scene.signed else RISING
     shades = [_GRAY if not math.isfinite(v) else to_hex(colors(norm(v))) for v in values]
@@ -130,7 +134,8 @@ def scene_data(scene: Scene) -> dict[str, Any]:
         ],
         "reach": round(reach, 2),
         "ramp": [to_hex(colors(norm(v))) for v in ramp],
-        "low": number(ramp[0]), "high": number(top, sign=scene.signed),
+        "low": ("≤ " if top < most and scene.signed else "") + number(low),
+        "high": ("≥ " if top < most else "") + number(top, sign=scene.signed),
         "caption": clip(scene.caption, 400),
     }  # fmt: skip
 

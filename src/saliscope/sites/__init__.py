@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from saliscope.sites.alignment import conservation
     from saliscope.sites.coloring import color_structure, structure_scene
     from saliscope.sites.contacts import apc, average_precision, precision_at
     from saliscope.sites.features import SITES, Annotation, Feature, Sites
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     **dict.fromkeys(("SITES", "Annotation", "Feature", "Sites"), "features"),
+    "conservation": "alignment",
     "read_features": "reading",
     **dict.fromkeys(("SiteScan", "compare_maps", "scan_sites"), "scan"),
     **dict.fromkeys(("Structure", "read_structure"), "structure"),
@@ -38,8 +40,8 @@ _WHERE = {
 __all__ = [
     "SITES", "Annotation", "ContactRegression", "ContactScan", "Feature", "Placed", "SiteScan",
     "Sites", "Structure", "apc", "average_precision", "color_structure", "compare_maps",
-    "fit_contacts", "place", "precision_at", "read_features", "read_structure", "scan_contacts",
-    "scan_sites", "structure_scene",
+    "conservation", "fit_contacts", "place", "precision_at", "read_features", "read_structure",
+    "scan_contacts", "scan_sites", "structure_scene",
 ]  # fmt: skip
 
 

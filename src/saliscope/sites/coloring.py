@@ -199,7 +199,7 @@ def _scripts(file: str, chain: str, keys: Sequence[_Key], signed: bool) -> tuple
 def structure_scene(
     placed: Placed, record: Attribution | npt.ArrayLike, *, title: str = "",
     marked: Mapping[str, Sequence[int]] | None = None, unit: str | None = None,
-    signed: bool | None = None, caption: str = "",
+    signed: bool | None = None, top: float | None = None, caption: str = "",
 ) -> Any:  # fmt: skip
     """Return a scene that a report shows: it turns, zooms and names residues, offline.
 
@@ -215,6 +215,8 @@ def structure_scene(
     unit : str, optional
     signed : bool, optional
         Whether colors diverge about zero.
+    top : float, optional
+        The value at which colors end; by default the largest.
     caption : str
 
     Returns
@@ -238,5 +240,5 @@ def structure_scene(
     return Scene(
         title or "values", alpha, [f"{placed.sequence[c]}{c + 1}" for c in columns],
         values[columns], gaps.tolist(), {n: g for n, g in groups.items() if g},
-        with_sign if signed is None else signed, unit or own_unit, others, caption,
+        with_sign if signed is None else signed, unit or own_unit, top, others, caption,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,7 +125,8 @@ def _label(row: Any) -> str:
 
 def scan_sites(
     model: object, sites: Sites | Sequence[Sites], *, layers: int | Sequence[int] | None = None,
-    heads: int | Sequence[int] | None = None, draws: int = DRAWS, seed: int = 0,
+    heads: int | Sequence[int] | None = None,
+    rivals: Mapping[str, Sequence[FloatArray]] | None = None, draws: int = DRAWS, seed: int = 0,
 ) -> SiteScan:  # fmt: skip
     """Test every head of a protein model for attention to annotated sites.
 
@@ -140,6 +141,8 @@ def scan_sites(
         One per protein.
     layers, heads : int or sequence of int, optional
         Which ones; all by default.
+    rivals : mapping of str to sequence of numpy.ndarray, optional
+        Further scores along each protein that need no attention, such as `conservation`.
     draws : int
         Random arrangements among residues of the same types. The shifts are all taken.
     seed : int
@@ -173,12 +176,14 @@ def scan_sites(
     for number, one in enumerate(given):
         found = attention(adapter, one.sequence, layers=layers, heads=heads, seed=seed)
         tally.add(number, one, _heads(found, one))
-        rivals = [("residue identity", identity[number])]
+        others = {"residue identity": identity[number]}
         sure = certainty(adapter, one.sequence)
         if sure is not None:
-            rivals.append(("minus entropy", sure[one.part]))
-        names = pd.DataFrame({"rival": [name for name, _ in rivals]})
-        own.add(number, one, (names, np.stack([values for _, values in rivals])))
+            others["minus entropy"] = sure[one.part]
+        for word, scores in (rivals or {}).items():
+            others[word] = _rival(word, scores, number, one)
+        names = pd.DataFrame({"rival": list(others)})
+        own.add(number, one, (names, np.stack(list(others.values()))))
     return _result(tally, own, given, str(adapter.name))
 
 
@@ -250,6 +255,23 @@ def _proteins(sites: Sites | Sequence[Sites]) -> list[Sites]:
         msg = f"{double}: stands twice among the proteins; each may count once"
         raise InputError(msg)
     return given
+
+
+def _rival(word: str, scores: Sequence[FloatArray], number: int, one: Sites) -> FloatArray:
+    """Return what a rival says of the part of one protein; where it says nothing, its mean."""
+    own = np.asarray(scores[number], dtype=np.float64) if number < len(scores) else np.zeros(0)
+    if own.shape != (len(one.sequence),):
+        msg = (
+            f"{one.name or 'the protein'}: {word} has {own.size:,} values for "
+            f"{len(one.sequence):,} residues; give one array per protein, in order"
+        )
+        raise InputError(msg)
+    part = own[one.part]
+    known = np.isfinite(part)
+    if not known.any():
+        msg = f"{one.name or 'the protein'}: {word} is known of no residue; leave it out"
+        raise InputError(msg)
+    return np.where(known, part, part[known].mean())
 
 
 _Rows = tuple[pd.DataFrame, FloatArray]

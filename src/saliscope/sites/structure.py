@@ -30,7 +30,7 @@ class OtherChain:
     ----------
     name : str
         The chain, or the element of single atoms.
-    kind : {"nucleic", "protein", "ion"}
+    kind : {"DNA", "RNA", "protein", "ion"}
     trace : numpy.ndarray, shape (points, 3)
         Phosphorus (or C1'), alpha carbons, or the atoms themselves, in angstrom.
     atoms : numpy.ndarray, shape (atoms, 3)
@@ -284,7 +284,8 @@ def _others(model: Any, chosen: str) -> Iterable[OtherChain]:
         trace = [r["CA"].coord for r in part if "CA" in r and "N" in r]
         kind = "protein"
         if not trace:
-            kind = "nucleic"
+            names = {r.get_resname().strip() for r in part}
+            kind = "DNA" if names & {"DA", "DC", "DG", "DT", "T"} else "RNA"
             trace = [r[n].coord for r in part for n in ("P", "C1'") if n in r and _first(r, n)]
         if trace:
             yield OtherChain(

@@ -30,6 +30,7 @@ from saliscope.core.attribution import Attribution
 from saliscope.core.errors import InputError, OptionError, SaliscopeError
 from saliscope.core.files import shared, write_beside
 from saliscope.core.record import plain
+from saliscope.models.vision.images import Picture
 
 __all__ = ["Chunk", "Compute", "Store", "chunks", "computed", "cut", "left_to_do", "results_of"]
 
@@ -160,6 +161,8 @@ def _content(wanted: Plan, raw: object) -> bytes:
         except OSError:  # told when it is prepared
             held = b""
         return os.fspath(Path(raw).name).encode() + b":" + hashlib.sha256(held).digest()
+    if isinstance(raw, Picture):
+        return repr((raw.name, raw.key)).encode()
     if not isinstance(raw, str):
         msg = (
             "resume= and workers= are for texts, proteins and files of pictures; arrays have no "

@@ -10,15 +10,17 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from saliscope.api.inputs import Input, files_in, read_files, read_records
 from saliscope.core.errors import InputError, OptionError
 from saliscope.core.files import shared
+from saliscope.core.model import Model
 from saliscope.core.registry import MethodSpec, options_from
 
 __all__ = [
-    "Folder", "read_bytes", "read_flags", "read_inputs", "read_numbers", "say", "split_words",
-    "titled", "warn",
+    "Folder", "Page", "read_bytes", "read_flags", "read_inputs", "read_numbers", "read_page", "say",
+    "split_words", "titled", "warn",
 ]  # fmt: skip
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
@@ -125,7 +127,10 @@ def read_inputs(sources: Sequence[str], modality: str) -> list[Input]:
     A source that does not exist and looks like a file name is refused as a missing file.
     """
     if not all(source.strip() for source in sources):
-        msg = "INPUT is empty; give a file (FASTA, text or picture), a folder of them, or the input itself"
+        msg = (
+            "INPUT is empty; give a file (FASTA, text or picture), a folder of them, or the input "
+            "itself"
+        )
         raise InputError(msg)
     files: dict[Path, Path] = {}  # each once, in the order given
     for source in sources:
@@ -138,6 +143,44 @@ def read_inputs(sources: Sequence[str], modality: str) -> list[Input]:
     if len(sources) == 1 and paths == [Path(sources[0])]:
         return list(read_records(paths[0], modality))
     return list(read_files(paths, modality))
+
+
+class Page(NamedTuple):
+    """Where the lines of a page are, for a model that reads lines: ALTO, or boxes."""
+
+    alto: str | None = None
+    boxes: Sequence[str] = ()
+
+
+def read_page(sources: Sequence[str], page: Page, model: Model) -> list[Input]:
+    """Return the lines of a page where one is said to be one, else the records of the sources."""
+    if page.alto is None and not page.boxes:
+        return read_inputs(sources, model.modality)
+    flag = "--alto" if page.alto is not None else "--box"
+    if "strings" not in model.heads:
+        msg = f"{flag} cuts lines out of a page, and {model.name} does not read lines of text"
+        raise OptionError(msg)
+    if len(sources) != 1 or not _exists(sources[0]) or Path(sources[0]).is_dir():
+        msg = f"{flag} is for one page; give the file of one picture, not {titled(sources)}"
+        raise InputError(msg)
+    if page.alto is not None and page.boxes:
+        msg = "give the lines of a page by --alto or by --box, one of them"
+        raise OptionError(msg)
+    from saliscope.api.pages import read_lines
+
+    boxes = [_box(text) for text in page.boxes] or None
+    return read_lines(sources[0], alto=page.alto, boxes=boxes)
+
+
+def _box(text: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4:
+        msg = f"--box {text!r}: write x,y,width,height in pixels, e.g. 30,15,600,48"
+        raise OptionError(msg)
+    return numbers
 
 
 def _literal(source: str, *, alone: bool) -> Input:

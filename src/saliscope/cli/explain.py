@@ -16,12 +16,13 @@ from saliscope.api.running import Result
 from saliscope.api.sharing import Shard, Team, fill, team
 from saliscope.api.store import Store
 from saliscope.api.workers import Engine, check_workers, threads_each
-from saliscope.cli.common import Folder, read_bytes, read_flags, read_inputs, say, titled
+from saliscope.cli.common import Folder, Page, read_bytes, read_flags, read_page, say, titled
 from saliscope.cli.summary import finish
 from saliscope.cli.writing import Written
 from saliscope.core.attribution import Attribution
 from saliscope.core.errors import OptionError, SaliscopeError, nearest
 from saliscope.core.groups import REDUCERS, check
+from saliscope.core.model import Model
 from saliscope.core.registry import get_method
 from saliscope.models.loading import load
 
@@ -41,7 +42,8 @@ class Many(NamedTuple):
 def run(
     sources: Sequence[str], model: str, out: str, *, methods: Sequence[str],
     targets: Sequence[str], general: dict[str, Any], budget: str | None, seed: int, device: str,
-    strict: bool, quiet: bool, extra: Sequence[str], many: Many,
+    strict: bool, quiet: bool, extra: Sequence[str], many: Many, page: Page,
+    per_character: bool,
 ) -> None:  # fmt: skip
     """Explain every record of some files by every chosen method."""
     specs = list({spec.name: spec for spec in map(get_method, methods)}.values())
@@ -52,7 +54,7 @@ def run(
     shard = _shard(many.shard)
     adapter = load(model, device=device)
     by = _by(many, adapter.modality)
-    target = _one_or_more(targets)
+    target = _one_or_more(_characters(targets, adapter) if per_character else targets)
     general = {**general, "baseline": _one_or_more(general["baseline"])}
     # A general parameter goes to the methods that use it, and must be used by one.
     used = {name for spec in specs for name in spec.accepts}
@@ -63,7 +65,7 @@ def run(
         )
         for spec in specs
     ]  # fmt: skip
-    inputs = read_inputs(sources, adapter.modality)
+    inputs = read_page(sources, page, adapter)
     with ExitStack() as inside:
         folder = inside.enter_context(Folder(out))
         threads = threads_each(adapter.threads, engine, many.workers)
@@ -88,6 +90,19 @@ def run(
         written.add(results())
         title = f"{Path(titled(sources)).name} by {adapter.name}"
         finish(folder.path, written, title, len(inputs), quiet=quiet)
+
+
+def _characters(targets: Sequence[str], model: Model) -> list[str]:
+    """Return the target that explains each character, of what is read or of a given text."""
+    if "strings" not in model.heads:
+        msg = f"--per-character is for models that read lines of text, and {model.name} does not"
+        raise OptionError(msg)
+    if len(targets) > 1 or any(" vs " in text for text in targets):
+        msg = "--per-character explains the characters of one text; give one --target, or none"
+        raise OptionError(msg)
+    return [f"characters: {text.removeprefix('string:').lstrip()}" for text in targets] or [
+        "characters"
+    ]
 
 
 def _one_or_more(given: Sequence[str] | None) -> str | list[str] | None:

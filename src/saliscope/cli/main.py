@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from saliscope.cli.sites import app as sites
 from saliscope.cli.variants import app as variants
 from saliscope.core.errors import SaliscopeError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(sites)
 app.add_typer(variants)
 
 # What typer raises for a command that is typed wrong; newer versions carry their own copy of click.
@@ -34,7 +36,7 @@ _INTERRUPTED = 130
 Sources = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT...", help="FASTA, text or picture files, folders of them, or one input itself"
+        metavar="INPUT...", help="FASTA, text or picture files, folders of them, or one input"
     ),
 ]  # fmt: skip
 Model = Annotated[
@@ -57,8 +59,15 @@ Target = Annotated[
     typer.Option(
         "--target", "-t", metavar="TARGET",
         help="class or label, 'a vs b', V6E, likelihood, greedy:5, 'continuation: text', "
-        "'whole: a vs b', 3:B-LOC; repeatable",
+        "'whole: a vs b', 3:B-LOC, 'string: a vs b', characters; repeatable",
     ),
+]  # fmt: skip
+Alto = Annotated[
+    str | None, typer.Option(metavar="FILE", help="ALTO with the lines of INPUT, which is a page")
+]
+Box = Annotated[
+    list[str] | None,
+    typer.Option(metavar="X,Y,W,H", help="a line of INPUT, which is a page; repeatable"),
 ]  # fmt: skip
 Budget = Annotated[
     str | None, typer.Option(metavar="BYTES", help="what a batch may need, e.g. 500MB, 2GiB")
@@ -76,6 +85,7 @@ Examples:
   saliscope explain proteins.fasta -m zoo:protein --target V6E -o out/
   saliscope explain MVHLTPEEKSAVTALWGK -m zoo:protein --steps 32 -o out/
   saliscope explain reviews/ -m zoo:sentiment --by word --workers 4 -o out/
+  saliscope explain line.jpg -m zoo:handwriting --per-character -o out/
 
 \b
 Further flags are the method's own: see 'saliscope methods NAME'.
@@ -120,13 +130,18 @@ def explain(
     shard: Annotated[
         str | None, typer.Option(metavar="K/N", help="only the K-th of N parts, into records/")
     ] = None,
+    per_character: Annotated[
+        bool, typer.Option("--per-character", help="a map for each character that is read")
+    ] = False,
+    alto: Alto = None,
+    box: Box = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="exit 1 where health has errors")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Say what a model looked at, in each record."""
-    from saliscope.cli.common import split_words
+    from saliscope.cli.common import Page, split_words
     from saliscope.cli.explain import Many, run
 
     sources, flags = split_words(words)
@@ -135,7 +150,8 @@ def explain(
         general={"baseline": baseline, "fill": fill, "tolerance": tolerance,
                  "max_evaluations": max_evaluations},
         budget=budget, seed=seed, device=device, strict=strict, quiet=quiet, extra=flags,
-        many=Many(workers, engine, shard, by, reduce),
+        many=Many(workers, engine, shard, by, reduce), page=Page(alto, box or ()),
+        per_character=per_character,
     )  # fmt: skip
 
 
@@ -147,7 +163,8 @@ Examples:
 
 \b
 Cost: one model pass per record, in the memory of one layer.
-Writes attention.csv and report.html; failures.csv where needed.
+Writes attention.csv (every layer and head), received.csv (one score per position: the last layer,
+mean over heads, mean over queries) and report.html; failures.csv where needed.
 Exit code: 0; 2 on bad input.
 """,
 )
@@ -163,14 +180,18 @@ def attention(
     budget: Budget = None,
     seed: Seed = 0,
     device: Device = "auto",
+    alto: Alto = None,
+    box: Box = None,
     quiet: Quiet = False,
 ) -> None:
     """Say where a model attended, in each record."""
     from saliscope.cli.attention import run
+    from saliscope.cli.common import Page
 
     run(
         sources, model, out, reduce=reduce, kind=kind, layers=layers, heads=heads,
         specials=specials, budget=budget, seed=seed, device=device, quiet=quiet,
+        page=Page(alto, box or ()),
     )  # fmt: skip
 
 

@@ -95,6 +95,12 @@ def test_tables_stand_on_the_page(run: Callable[..., Run], work: Path, edits: li
     assert ">lid<" in page
     whole = json.loads((work / "out" / "interpretation.json").read_text())
     assert any(note.startswith("star alleles from stars.csv") for note in whole["notes"])
+    assert {(c["star"], c["function"]) for c in whole["copies"]} == {
+        ("*8", "No Function"), ("*7", "Low Function"),
+    }  # fmt: skip
+    measured = {e["coding"]: (e["assay"], e["assay_source"]) for e in whole["effects"]}
+    assert measured[one] == ("0.375", "assay.tsv, column score")
+    assert measured[other] == ("not measured", "assay.tsv, column score")
 
 
 def test_a_summary_is_printed(run: Callable[..., Run], edits: list[Edit]) -> None:

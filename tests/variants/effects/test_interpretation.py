@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers import toys
 from saliscope.variants.calls.panel import Panel
 from saliscope.variants.calls.record import Calls
 from saliscope.variants.coding.edit import Edit
@@ -17,6 +18,7 @@ from saliscope.variants.coding.haplotype import haplotype, missense_changes
 from saliscope.variants.coding.transcript import Transcript
 from saliscope.variants.effects.interpret import interpret
 from saliscope.variants.effects.record import Interpretation
+from saliscope.variants.report.page import report_html
 from variants.effects.toy_encoder import LETTERS, Toy
 from variants.effects.toy_people import missense_edit, transcript_of, write_people
 
@@ -209,6 +211,21 @@ def test_synonymous_changes_are_not_assessed_and_have_no_number(
     assert effect.kind == "synonymous"
     assert effect.last_out is effect.first_in is effect.standing is None
     assert "not assessed" in effect.note
+
+
+def test_where_nothing_can_be_compared_the_reference_set_is_not_scored(
+    people: tuple[Calls, Panel], toy: Toy, tmp_path: Path
+) -> None:
+    with toys.Calls(toy.model.module) as calls:
+        found = interpret(people[0], "dan", toy.model, pairs=200)
+    assert sum(calls.sizes) < 20
+    assert (found.reference_set, found.by_position, found.control) == ((), (), None)
+    page = report_html(found, tmp_path / "dan.html").read_text()
+    assert "quantiles are among" not in page
+    assert "not scored: no change to compare" in page
+    with toys.Calls(toy.model.module) as calls:
+        assert interpret(people[0], "ben", toy.model, pairs=200).reference_set
+    assert sum(calls.sizes) > 300
 
 
 def test_phases_of_an_unphased_person_give_extremes(

@@ -112,9 +112,9 @@ def test_one_section_for_each_change_and_copy(html: str) -> None:
 
 def test_a_variant_page_holds_the_numbers_of_its_copy(html: str) -> None:
     first, second = (section(html, "p.Tyr240Cys", i) for i in (0, 1))
-    assert "haplotype 1 of 2, in cis with p.Ala154Thr" in first
+    assert "copy 1 of 2, in cis with p.Ala154Thr" in first
     assert "last-out, own background\n−1.26" in first
-    assert "haplotype 2 of 2, alone on its copy" in second
+    assert "copy 2 of 2, alone on its copy" in second
     assert "last-out, own background\n−0.88" in second
     for text in (first, second):
         assert "rs1142345" in text
@@ -134,9 +134,17 @@ def test_one_background_is_said_to_be_one(html: str) -> None:
     assert "there is no spread to show" in text
 
 
+def test_ranks_and_intervals_say_what_they_are(html: str) -> None:
+    text = " ".join(page_text(html).split())
+    assert "of either sign (two-sided): (1 + how many) / (1 + matched pairs)" in text
+    assert "corrected for all pairs that were tested (Benjamini-Hochberg)" in text
+    assert "All such changes were scored, so that the rank itself is exact" in text
+    assert "A person carries two copies of the gene, numbered here." in text
+
+
 def test_synonymous_has_no_number(html: str) -> None:
     text = section(html, "p.Ile158=")
-    assert text.startswith("p.Ile158= rs2842934\nhaplotype 2 of 2, in cis with p.Tyr240Cys")
+    assert text.startswith("p.Ile158= rs2842934\ncopy 2 of 2, in cis with p.Tyr240Cys")
     assert "Not assessed. The protein is unchanged" in text
     assert "sigma" not in text
     assert "quantile" not in text

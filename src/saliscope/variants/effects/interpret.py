@@ -97,10 +97,12 @@ def interpret(
         subject = weighted(subject, backdrop.panel)
     considered = subject.configurations[:MOST_CONFIGURATIONS]
     transcript = calls.transcript
-    base = reference_set(transcript, scorer, (*_wanted(considered), *backdrop.proteins(considered)))
+    wanted = (*_wanted(considered), *backdrop.proteins(considered))
+    compared = any(_compared(copy) for c in considered for copy in c.haplotypes)
+    base = reference_set(transcript, scorer, wanted, whole=compared)
     reference, shifts = base.protein, base.shifts
     tested: Mapping[Key, PairResult] = {}
-    if scorer.has_sign:
+    if scorer.has_sign and compared:
         tested = compare_pairs(
             transcript, scorer, _pairs(considered, backdrop, len(reference)), base.missense,
             base.proteins, shifts, count=pairs, seed=seed,
@@ -144,7 +146,7 @@ def interpret(
         linkage=None if backdrop.panel is None else panel_linkage(
             backdrop.panel, scorer, main, noise, seed=seed
         ),
-        control=saliency_control(scorer, base, seed=seed),
+        control=saliency_control(scorer, base, seed=seed) if compared else None,
     )  # fmt: skip
 
 
@@ -166,6 +168,13 @@ def _wanted(considered: Sequence[Configuration]) -> Iterator[str]:
 def _acting(copy: Haplotype) -> list[Change]:
     """Return the changes of a copy that show in its protein."""
     return [c for c in copy.changes if c.kind != "synonymous" and not c.silenced]
+
+
+def _compared(copy: Haplotype) -> bool:
+    """Whether a copy has a change that can be compared with others of the transcript."""
+    return any(
+        comparable(c) and len(copy.protein) == len(copy.without(c).protein) for c in _acting(copy)
+    )
 
 
 def _pairs(

@@ -133,6 +133,8 @@ class Effect:
     agreement_text: str = ""
     path: float | None = None
     reading: str = ""
+    assay: str = ""
+    assay_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,8 @@ class Copy:
         Chromosomes of the panel with the same protein, the subject left out.
     incomplete : bool
         Whether a genotype on it is missing and was taken as the genome's base.
+    star, function : str
+        Its star-allele name and the function catalogued for that, from a table that was given.
     """
 
     label: str
@@ -209,6 +213,8 @@ class Copy:
     path_error: float | None = None
     support: int | None = None
     incomplete: bool = False
+    star: str = ""
+    function: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,7 +233,8 @@ class Interpretation:
     effects : tuple of Effect
     pairs : tuple of Pair
     reference_set : tuple of float
-        First-in shifts of all single-nucleotide missense changes.
+        First-in shifts of all single-nucleotide missense changes; empty where no change of the
+        person can be compared with them.
     by_position : tuple of (int, float)
         Residue and shift of each of them, for the band of a figure.
     frequent : str

@@ -28,6 +28,8 @@ class ReferenceSet:
         The protein that each gives.
     shifts : numpy.ndarray, shape (missense,)
         First-in shifts.
+
+    All but the protein are empty where the set was not scored.
     """
 
     protein: str
@@ -36,7 +38,9 @@ class ReferenceSet:
     shifts: FloatArray
 
 
-def reference_set(transcript: Transcript, scorer: Scorer, also: Iterable[str] = ()) -> ReferenceSet:
+def reference_set(
+    transcript: Transcript, scorer: Scorer, also: Iterable[str] = (), *, whole: bool = True
+) -> ReferenceSet:
     """Score every missense change of a transcript, and other proteins on the way.
 
     Parameters
@@ -45,9 +49,12 @@ def reference_set(transcript: Transcript, scorer: Scorer, also: Iterable[str] = 
     scorer : Scorer
     also : iterable of str
         Proteins that are wanted too, so that all share batches.
+    whole : bool
+        False: nothing will be compared with the changes; score the reference alone.
     """
     reference = haplotype(transcript, []).protein
     missense = list({c.short: c for c in reversed(missense_changes(transcript))}.values())[::-1]
+    missense = missense if whole else []
     proteins = [haplotype(transcript, change.edits).protein for change in missense]
     scorer.add(p for p in (reference, *proteins, *also) if p)
     shifts = np.array([scorer.shift(p, reference) for p in proteins])

@@ -156,15 +156,16 @@ def overview(interpretation: Interpretation) -> Table:
              shift_text(effect.first_in), shown, f"#{anchor(interpretation, effect)}"], "",
         ))  # fmt: skip
     n = len(interpretation.reference_set)
-    head = ["Change", "Haplotype", "Kind", "Last-out", "First-in", "Quantile of first-in"]
-    caption = f"All changes of the coding sequence; quantiles are among {n:,} missense changes"
+    head = ["Change", "Copy", "Kind", "Last-out", "First-in", "Quantile of first-in"]
+    caption = "All changes of the coding sequence"
+    caption += f"; quantiles are among {n:,} missense changes" if n else ""
     return Table(caption, head, rows, numeric=3)
 
 
 def copies_table(interpretation: Interpretation, stars: Stars | None = None) -> Table:
     """Return what is said of each copy as a whole: a column for each, a row for each fact."""
     copies = interpretation.copies
-    head = ["", *(f"Haplotype {i}" for i in range(1, len(copies) + 1))]
+    head = ["", *(f"Copy {i}" for i in range(1, len(copies) + 1))]
     frequent = interpretation.frequent.partition(" (")[0] or "none given"
 
     def path(copy: Copy) -> str:
@@ -190,7 +191,7 @@ def copies_table(interpretation: Interpretation, stars: Stars | None = None) -> 
         told = ["a genotype is missing on it" if c.incomplete else "complete" for c in copies]
         facts.append(("Genotypes", told))
     rows = [([name, *cells], "") for name, cells in facts]
-    return Table("Each haplotype as a whole", head, rows, numeric=len(head))
+    return Table("Each copy as a whole", head, rows, numeric=len(head))
 
 
 def phasings(interpretation: Interpretation) -> Table:
@@ -220,8 +221,8 @@ def pairs_table(interpretation: Interpretation) -> Table | None:
         cells = [f"{pair.first} and {pair.second}", str(pair.copy), shift_text(pair.on_reference),
                  shift_text(pair.on_own), f"{pair.matches:,}", p, q, ranked]  # fmt: skip
         rows.append((cells, ""))
-    head = ["Pair", "Haplotype", "On the reference", "On this copy", "Matched pairs", "Rank (p)",
-            "q", "Rank after a rank transform"]  # fmt: skip
+    head = ["Pair", "Copy", "On the reference", "On this copy", "Matched pairs", "Rank (p)",
+            "q", "Rank (p) after a rank transform"]  # fmt: skip
     return Table("Model interactions", head, rows) if rows else None
 
 
@@ -230,7 +231,8 @@ def provenance(interpretation: Interpretation) -> list[tuple[str, str]]:
     one = interpretation
     found = [("transcript", one.transcript), ("genome build", one.build or "not given"),
              ("protein, residues", f"{one.protein_length:,}"),
-             ("primary set, changes", f"{len(one.reference_set):,}"),
+             ("primary set, changes", f"{len(one.reference_set):,}" if one.reference_set
+              else "not scored: no change to compare"),
              ("numeric noise floor", f"{one.noise:.2g}")]  # fmt: skip
     for name, held in (("model", one.model), ("setting", one.settings), ("version", one.versions)):
         found += [(f"{name}, {key}", str(value)) for key, value in held.items()]

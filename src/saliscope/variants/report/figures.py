@@ -124,7 +124,7 @@ def _background_head(
     sizes = sorted({1, max(1, round(most / 4)), most})
     handles = [
         Line2D([], [], color=color, linewidth=1.6,
-               label=minus(f"{clip(interpretation.sample, 24)}, haplotype {effect.copy}: "
+               label=minus(f"{clip(interpretation.sample, 24)}, copy {effect.copy}: "
                            f"{signed(effect.last_out)}")),
         *(Line2D([], [], linestyle="none", marker="o", color=PLAIN, markeredgewidth=0.8,
                  markersize=_area(n, most) ** 0.5, label=f"{n:,}") for n in sizes),

@@ -82,14 +82,18 @@ def report_html(
     """
     one = interpretation
     pages = [variant_page(one, effect, assays) for effect in one.effects]
+    band = (
+        f"; gray: where 90 % of all single-nucleotide missense changes lie, over {WINDOW} residues"
+        if one.by_position
+        else ""
+    )
     track = Picture(
         inline_svg(
             lollipops(one, domains=domains, structure=structure),
             f"Changes of {one.gene} in {one.sample} along {one.protein_length} residues: last-out "
             "filled, first-in open, over the range of 90 % of all missense changes",
         ),
-        "Where the changes stand along the protein, one panel for each haplotype; gray: where 90 % "
-        f"of all single-nucleotide missense changes lie, over {WINDOW} residues",
+        f"Where the changes stand along the protein, one panel for each copy{band}",
     )
     lists = [
         ("Population", one.population),

@@ -1,4 +1,4 @@
-"""Where the changes stand along the protein: lollipops of both haplotypes over the usual range."""
+"""Where the changes stand along the protein: lollipops of both copies over the usual range."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _checked(feature: Feature, length: int) -> Feature:
 def _title(interpretation: Interpretation, copy: int) -> str:
     count = len(interpretation.copies)
     label = clip(interpretation.copies[copy - 1].label, 70)
-    return f"haplotype {copy} of {count}: {label}"
+    return f"copy {copy} of {count}: {label}"
 
 
 def _lanes(features: Sequence[Feature]) -> list[list[Feature]]:

@@ -51,7 +51,7 @@ class VariantPage:
 
 def _place(interpretation: Interpretation, effect: Effect) -> str:
     beside = f"in cis with {listing(effect.partners)}" if effect.partners else "alone on its copy"
-    return f"haplotype {effect.copy} of {len(interpretation.copies)}, {beside}"
+    return f"copy {effect.copy} of {len(interpretation.copies)}, {beside}"
 
 
 def variant_page(

@@ -125,6 +125,9 @@ def how_to_read(interpretation: Interpretation) -> list[tuple[str, str]]:
         else "Its sign is that of the given axis."
     )
     terms = [
+        ("copy, haplotype", "A person carries two copies of the gene, numbered here. A haplotype "
+                            "is what the copies of many people are counted by: one sequence, "
+                            "however many carry it."),
         ("shift", f"The score ({interpretation.readout}) with the change minus without it. {sign} "
                   "It is a number of the model, not of the clinic."),
         ("last-out", "The shift on this person's own copy: the copy as it is, minus the copy with "
@@ -134,8 +137,10 @@ def how_to_read(interpretation: Interpretation) -> list[tuple[str, str]]:
                      "add up in the model."),
         ("quantile", f"(rank + 1) / (n + 1) among the {n:,} first-in shifts of all "
                      "single-nucleotide missense changes of this transcript; 0.02 means that about "
-                     "2 % of them are lower. The bracket is its 95 % interval (Clopper-Pearson). "
-                     "This is the statement."),
+                     "2 % of them are lower. This is the statement. All such changes were scored, "
+                     "so that the rank itself is exact; the bracket says how finely a set of this "
+                     "size can place a value (the 95 % interval of Clopper and Pearson, as if the "
+                     f"{n:,} were drawn from more changes of their kind)."),
         ("sigma", "(shift − median) / (1.4826 × median absolute deviation) of the same set. Sigma "
                   "is a unit of display: the set is skewed, so it is no probability."),
         ("background", "The rest of the protein on the same copy: the other changes beside this "
@@ -144,6 +149,12 @@ def how_to_read(interpretation: Interpretation) -> list[tuple[str, str]]:
         ("model interaction", "What two changes do together minus the sum of what each does alone, "
                               "ranked among pairs of this transcript with like effects and "
                               "distance. It is a statement about this model, not about biology."),
+        ("rank (p), q", "p is the share of matched pairs whose model interaction is at least as "
+                        "large in size, of either sign (two-sided): (1 + how many) / (1 + matched "
+                        "pairs), so that it is never zero. q is p corrected for all pairs that "
+                        "were tested (Benjamini-Hochberg). After a rank transform: the same with "
+                        "ranks in place of scores, which asks whether the interaction is only a "
+                        "bend of the scale."),
         ("saliency check", "The slope of the score at this copy, in the direction that takes the "
                            "change out, against what taking it out does. A slope agrees with the "
                            "ablation of its own model as far as the response is straight; whether "
@@ -163,6 +174,9 @@ def how_to_read(interpretation: Interpretation) -> list[tuple[str, str]]:
                                 "shifts."),
     ]  # fmt: skip
     left_out = {
+        "quantile": not n,
+        "sigma": not n,
+        "rank (p), q": not interpretation.pairs,
         "saliency check": interpretation.control is None,
         "linkage (r², D′)": interpretation.linkage is None,
     }

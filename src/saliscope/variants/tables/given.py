@@ -52,9 +52,24 @@ class Tables:
         return found
 
     def noted(self, interpretation: Interpretation) -> Interpretation:
-        """Return the interpretation with what a reader must know of the tables."""
+        """Return the interpretation with star names, measured values, and notes on the tables."""
         told = [t.note for t in (self.stars, self.assays, self.features) if t is not None]
-        return replace(interpretation, notes=(*interpretation.notes, *told))
+        shown = self.of(interpretation)
+        stars, assays = shown.get("stars", {}), shown.get("assays", {})
+        none = ("", "")
+        return replace(
+            interpretation, notes=(*interpretation.notes, *told),
+            copies=tuple(
+                replace(c, star=star, function=function)
+                for c in interpretation.copies
+                for star, function in [stars.get(c.label, none)]
+            ),
+            effects=tuple(
+                replace(e, assay=str(value), assay_source=source)
+                for e in interpretation.effects
+                for value, source in [assays.get(e.short, none)]
+            ),
+        )  # fmt: skip
 
     def _named(
         self, interpretation: Interpretation, stars: StarTable

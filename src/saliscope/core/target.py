@@ -192,11 +192,14 @@ class Many(Target):
 
     def on(self, model: Model, sample: Sample) -> Sample:
         """Return the one sample that all are read on."""
-        found = [target.on(model, sample) for target in self.targets]
-        if "strings" in found[0].context:  # strings are named one after the other
-            for target in self.targets[1:]:
+        first, *others = self.targets
+        found = [first.on(model, sample)]
+        if "strings" in found[0].context:  # named one after the other
+            for target in others:
                 found[0] = target.on(model, found[0])
-        elif len({each.key for each in found}) > 1:
+            return found[0]
+        found += [target.on(model, sample) for target in others]
+        if len({each.key for each in found}) > 1:
             msg = "several continuations are inputs of their own; explain them apart"
             raise OptionError(msg)
         return found[0]

@@ -306,7 +306,8 @@ class Recognizer(ImageModel):
             return self.head.said(steps, strings, sample.context["strings"].index(text))
 
     def _strings(self, sample: Sample) -> tuple[Ids, ...]:
-        return tuple(sample.context["ids"][text] for text in sample.context["strings"])
+        # A function of the output brings no string: then a decoder says how it would begin.
+        return tuple(sample.context["ids"][text] for text in sample.context["strings"]) or ((),)
 
     # -- rows ----------------------------------------------------------------------------------
 
@@ -449,7 +450,11 @@ class Recognizer(ImageModel):
         if not found:
             msg = f"{name}: none of the words can be read in this line; give others, or more"
             raise InputError(msg)
-        return found
+        with torch.no_grad():  # exactly: a beam drops alignments
+            exact = head.scores(memory, [ids for _, ids in found])[0].tolist()
+        return sorted(
+            zip(exact, (ids for _, ids in found), strict=True), key=lambda item: -item[0]
+        )  # fmt: skip
 
     def _characters(self, steps: torch.Tensor, ids: Ids, sample: Sample) -> list[Character]:
         """Return characters with their confidence and place, in the order of the text."""

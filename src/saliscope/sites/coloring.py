@@ -22,8 +22,8 @@ from saliscope.sites.structure import is_mmcif
 
 __all__ = ["Colored", "color_structure", "structure_scene"]
 
-_TOP = 100.0
-"""The B-factor of the largest value; six columns of a PDB hold two decimals."""
+_TOP = 99.0
+"""The B-factor of the largest size: a PDB has six columns for it, the sign and two decimals."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def color_structure(
     """Write the structure with values in place of B-factors, for PyMOL and ChimeraX.
 
     Every record of the file stays as it is but for the B-factors of atoms: those of the placed
-    residues hold the value times a factor (the largest size becomes 100), all others 0. Beside it
+    residues hold the value times a factor (the largest size becomes 99), all others 0. Beside it
     stand two scripts that open the file and color what has values, one for each program.
 
     Parameters
@@ -173,21 +173,19 @@ def _mmcif(text: str, chain: str, known: Mapping[_Key, float]) -> str:
 def _scripts(file: str, chain: str, keys: Sequence[_Key], signed: bool) -> tuple[str, str]:
     """Return a script for PyMOL and one for ChimeraX."""
     numbers = "+".join(f"{n}{code}" for n, code in keys)
-    low, palette = ("-100", "0x0067a9 0xf5f5f5 0x9e4c00") if signed else ("0", "")
-    shades = "blue_white_orange" if signed else "white_orange"
-    colors = {
-        "blue_white_orange": ["[0.00,0.40,0.66]", "[0.96,0.96,0.96]", "[0.62,0.30,0.00]"],
-        "white_orange": ["[0.96,0.96,0.96]", "[0.62,0.30,0.00]"],
-    }[shades]
+    low = "-99" if signed else "0"
+    colors = ["[0.96,0.96,0.96]", "[0.62,0.30,0.00]"]
+    if signed:
+        colors.insert(0, "[0.00,0.40,0.66]")
     names = [f"saliscope{i}" for i in range(len(colors))]
     object_ = Path(file).stem
     pymol = [
         f"load {file}", "hide everything", "show cartoon", "color gray80",
         *(f"set_color {name}, {color}" for name, color in zip(names, colors, strict=True)),
         f"select mapped, {object_} and chain {chain} and resi {numbers}",
-        f"spectrum b, {' '.join(names)}, mapped, minimum={low}, maximum=100", "deselect",
+        f"spectrum b, {' '.join(names)}, mapped, minimum={low}, maximum=99", "deselect",
     ]  # fmt: skip
-    ramp = "-100,#0067a9:0,#f5f5f5:100,#9e4c00" if palette else "0,#f5f5f5:100,#9e4c00"
+    ramp = "-99,#0067a9:0,#f5f5f5:99,#9e4c00" if signed else "0,#f5f5f5:99,#9e4c00"
     spans = ",".join(f"{n}{code}" for n, code in keys)
     chimera = [
         f"open {file}", "hide atoms", "show cartoons", "color gray",

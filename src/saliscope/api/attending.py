@@ -18,6 +18,7 @@ from saliscope.models.loading import load
 from saliscope.models.tensor import TensorModel
 from saliscope.models.tokens import TokenModel
 from saliscope.models.torch_model import TorchModel
+from saliscope.models.vision.classifier import ImageModel
 from saliscope.models.vision.looking import looking
 from saliscope.models.vision.recognizer import Recognizer
 
@@ -170,6 +171,14 @@ def _one(
         )  # fmt: skip
         kept = {"modality": adapter.modality, "picture": sample.context["picture"]}
         return AttentionMap(made.data, {**made.meta, **kept})
+    if isinstance(adapter, ImageModel):
+        (sample,) = adapter.prepare(named.raw, name=named.name or None)
+        given = adapter.given(sample.value[None])
+        units = adapter.token_units(sample) if "attention" in adapter.offers else None
+        return attention_map(
+            adapter.module, {"": given}, units, name=sample.name,
+            findings=[*adapter.findings, *sample.findings], provenance=provenance, **chosen,
+        )  # fmt: skip
     if isinstance(adapter, TensorModel):
         return attention_map(
             adapter.module, {"": named.raw}, name=named.name, findings=adapter.findings,

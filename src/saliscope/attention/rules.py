@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -31,6 +32,7 @@ from saliscope.models.layers import main_tensor
 from saliscope.models.readout import ReadOff
 from saliscope.models.tokens import TokenBatch, TokenModel
 from saliscope.models.torch_model import TorchModel, as_numpy, plain, slopes
+from saliscope.models.vision.classifier import ImageModel
 
 if TYPE_CHECKING:
     from saliscope.core.units import FloatArray
@@ -44,7 +46,7 @@ _SAYS_WHERE = POSITIONED | {"embedding"}  # heads whose terms stand at tokens
 class _Batch:
     """Rows of one batch, and the attention layers that they will go through."""
 
-    model: TokenModel
+    model: TorchModel
     pieces: Sequence[Piece]
     readers: Sequence[Reader]
     rows: TokenBatch
@@ -52,8 +54,9 @@ class _Batch:
 
     @classmethod
     def of(cls, model: TorchModel, pieces: Sequence[Piece], readers: Sequence[Reader]) -> _Batch:
-        assert isinstance(model, TokenModel)  # no other adapter offers attention
-        return cls(model, pieces, readers, model.realize(pieces), one_stack(model.module))
+        assert isinstance(model, (TokenModel, ImageModel))  # no other adapter offers attention
+        rows = model.tokens(pieces) if isinstance(model, ImageModel) else model.realize(pieces)
+        return cls(model, pieces, readers, rows, one_stack(model.module))
 
     @property
     def real(self) -> torch.Tensor:
@@ -69,6 +72,13 @@ class _Batch:
     @property
     def targets(self) -> int:
         return max(reader.target.count for reader in self.readers)
+
+    def span(self, piece: Piece) -> tuple[int, npt.NDArray[np.int64]]:
+        """Return how many tokens an input has, and which are units: patches of an image."""
+        if isinstance(self.model, ImageModel):
+            pool = self.rows.pool[0].cpu().numpy()
+            return len(pool), np.flatnonzero(pool)
+        return piece.sample.length, piece.sample.units.kept
 
     def ran(self, calls: int) -> None:
         """Check that as many layers have run as were planned."""
@@ -108,8 +118,11 @@ class _Batch:
         passes = []
         for reader, both in zip(self.readers, read_off, strict=True):
             target, rows = reader.target, torch.from_numpy(reader.rows).to(maps.device)
-            length = self.pieces[reader.piece].sample.length
+            piece = self.pieces[reader.piece]
+            length, units = self.span(piece)
             own = as_numpy(maps[: target.count, rows, :length]).swapaxes(0, 1)
+            if isinstance(self.model, ImageModel):
+                own = self.model.over_pixels(piece.sample, own[..., units])
             if len(target.views) > 1:  # what is read in several views is their mean
                 each = [len(np.unique(target.view[target.owner == t])) for t in range(target.count)]
                 own = own / np.array(each, dtype=np.float64)[:, None]
@@ -288,9 +301,8 @@ class Flow(_Reading):
         """Refuse inputs that are too large even for one row."""
         super().check(batch)
         for piece in batch.pieces:
-            sample = piece.sample
-            units = len(sample.units.kept)
-            check_size(sample.name, 1, units, batch.planned, sample.length)
+            length, units = batch.span(piece)
+            check_size(piece.sample.name, 1, len(units), batch.planned, length)
 
     def maps(
         self, batch: _Batch, values: torch.Tensor, shares: torch.Tensor | None
@@ -300,8 +312,8 @@ class Flow(_Reading):
         maps = torch.zeros(shares.shape, dtype=torch.float64)
         weights: FloatArray = as_numpy(values)
         for piece, first in zip(batch.pieces, batch.rows.starts, strict=False):
-            sample, length = piece.sample, piece.sample.length
-            sinks = sample.units.kept
+            sample = piece.sample
+            length, sinks = batch.span(piece)
             for row in range(first, first + len(piece.rows)):
                 share = as_numpy(shares[:, row, :length])
                 sources = np.flatnonzero(share.any(0))

@@ -6,7 +6,6 @@ belongs to a color that can be seen and a baseline can be named by one.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
@@ -16,20 +15,29 @@ import torch
 from torch import nn
 
 from saliscope.core.defaults import DEFAULTS
-from saliscope.core.errors import InputError, OptionError, nearest
-from saliscope.core.model import Sample
+from saliscope.core.errors import InputError, OptionError, RefusedError, nearest
+from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import Baseline
-from saliscope.core.units import Grouping, Units
+from saliscope.core.units import FloatArray, Units
 from saliscope.models.identity import structure
+from saliscope.models.kinds import readable
 from saliscope.models.readout import accumulating
+from saliscope.models.survey import find
 from saliscope.models.tensor import TensorModel
+from saliscope.models.tokens import TokenBatch
 from saliscope.models.vision.images import Picture, read_image
+from saliscope.models.vision.pixels import (
+    PATCH,
+    blurred,
+    over_pixels,
+    own_patch,
+    pixel_units,
+    token_units,
+)
 from saliscope.models.vision.preparing import Preparation, declared, prepared_as
 
-__all__ = ["ImageModel", "classifier_of", "image_model", "pixel_units"]
+__all__ = ["ImageModel", "classifier_of", "image_model"]
 
-PATCH = 16
-"""Edge of a patch in pixels, where the model has none of its own."""
 _BASELINES = ("zero", "black", "white", "gray", "mean", "average", "blur", "noise")
 
 
@@ -129,28 +137,6 @@ def classifier_of(module: nn.Module, processor: Any, label: str) -> ImageModel:
     return model
 
 
-def pixel_units(height: int, width: int, patch: int) -> Units:
-    """Return the pixels of a picture as units, with square patches as a grouping.
-
-    Patches at the right and lower edge are smaller where the size is no multiple of theirs.
-
-    Examples
-    --------
-    >>> units = pixel_units(4, 6, 3)
-    >>> units.groupings["patch"].count, units.grouped(units.groupings["patch"]).shape
-    (4, (2, 2))
-    """
-    starts = tuple(tuple(range(0, n, patch)) for n in (height, width))
-    y, x = (np.arange(n) // patch for n in (height, width))
-    labels = (y[:, None] * len(starts[1]) + x).astype(np.int64)
-    return Units(
-        ("y", "x"), (height, width), "pixel",
-        {"y": ("y", range(height)), "x": ("x", range(width))},
-        groupings={"patch": Grouping("patch", labels=labels, grid=starts)},
-        window=(min(patch, height), min(patch, width)),
-    )  # fmt: skip
-
-
 class ImageModel(TensorModel):
     """A module that takes pictures and returns classes.
 
@@ -176,7 +162,11 @@ class ImageModel(TensorModel):
         super().__init__(module, name)
         self.preparation = preparation
         self._named = labels
-        self.patch = patch or _own_patch(module) or PATCH
+        own = own_patch(module)
+        self.patch = patch or own or PATCH
+        self._token = own  # edge of the patch that a token of a vision transformer stands for
+        if own is not None and preparation.size is not None and readable(module):
+            self.offers = type(self).offers | {"attention"}
         # Pixels are kept wide: half precision has fewer levels than a picture.
         self.kind = accumulating(self.dtype or torch.float32)
         self._mean = torch.tensor(preparation.mean, dtype=self.kind, device=self.device)
@@ -254,6 +244,50 @@ class ImageModel(TensorModel):
             self.class_scale = "raw"
         return shape
 
+    # -- tokens of a vision transformer --------------------------------------------------------
+
+    def tokens(self, pieces: Sequence[Piece]) -> TokenBatch:
+        """Return a batch as attention sees it: which tokens there are, and which are patches.
+
+        Raises
+        ------
+        RefusedError
+            Tokens are not the same patches from the first layer to the last.
+        """
+        grid, leading = self._tokens(pieces[0].sample)
+        batch = self.realize(pieces)
+        count = leading + math.prod(grid)
+        real = torch.ones((batch.starts[-1], count), dtype=torch.bool, device=self.device)
+        pool = real.clone()
+        pool[:, :leading] = False
+        return TokenBatch(
+            {"attention_mask": real}, batch.leaf, batch.starts, pool, torch.zeros_like(real).long()
+        )
+
+    def over_pixels(self, sample: Sample, values: FloatArray) -> FloatArray:
+        """Return values per patch (..., patches) as values per pixel, each that of its patch."""
+        assert self._token is not None
+        return over_pixels(values, sample.units.shape, self._token)
+
+    def token_units(self, sample: Sample) -> Units:
+        """Return the tokens that a vision transformer makes of a picture, as units."""
+        grid, leading = self._tokens(sample)
+        return token_units(grid, leading)
+
+    def _tokens(self, sample: Sample) -> tuple[tuple[int, ...], int]:
+        """Return the grid of patches, and how many tokens lead it."""
+        place = find(self, sample, None)
+        edge = self._token or PATCH
+        grid = tuple(extent // edge for extent in sample.units.shape)
+        if place.units.shape != grid:
+            msg = (
+                f"{self.name}: its last tokens are a grid of {place.units.shape}, and its patches "
+                f"one of {grid}; attention is followed through layers of equal tokens only, so use "
+                "grad_cam, a gradient or masking"
+            )
+            raise RefusedError(msg)
+        return grid, place.skipped
+
     # -- fills ---------------------------------------------------------------------------------
 
     def baseline(self, sample: Sample, given: object) -> Baseline:
@@ -309,7 +343,7 @@ class ImageModel(TensorModel):
             )
             raise OptionError(msg)
         if kind == "blur":
-            return _blurred(value, max(value.shape[:2]) / 20)
+            return blurred(value, max(value.shape[:2]) / 20)
         if kind == "noise":
             generator = torch.Generator().manual_seed(int(number or 0))
             return torch.rand(value.shape, generator=generator).to(value)
@@ -332,34 +366,7 @@ class ImageModel(TensorModel):
         return {**super().describe(), "preparation": self.preparation.describe()}
 
 
-def _blurred(value: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Return pixels (y, x, channels) under a Gaussian; edges are continued with their own color."""
-    reach = max(1, math.ceil(3 * sigma))
-    weights = torch.arange(-reach, reach + 1).to(value).div(sigma).square().div(-2).exp()
-    weights = weights / weights.sum()
-    rows = value.permute(2, 0, 1)[:, None]
-    for shape, edges in (
-        ((1, 1, -1, 1), (0, 0, reach, reach)),
-        ((1, 1, 1, -1), (reach, reach, 0, 0)),
-    ):
-        padded = nn.functional.pad(rows, edges, mode="replicate")
-        rows = nn.functional.conv2d(padded, weights.reshape(shape))
-    return rows[:, 0].permute(1, 2, 0).contiguous()
-
-
 def _is_file(text: str) -> bool:
     from saliscope.models.vision.images import ENDINGS
 
     return text.lower().endswith(ENDINGS)
-
-
-def _own_patch(module: nn.Module) -> int | None:
-    """Return the edge of a vision transformer's patches, where a module says it."""
-    config = getattr(module, "config", None)
-    sizes = [getattr(config, "patch_size", None)]
-    sizes += [getattr(part, "patch_size", None) for part in itertools.islice(module.modules(), 8)]
-    for size in sizes:
-        edge = size[0] if isinstance(size, (tuple, list)) and size else size
-        if isinstance(edge, int) and edge > 1:
-            return edge
-    return None

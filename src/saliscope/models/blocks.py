@@ -1,0 +1,77 @@
+"""Parts that the package's own networks share."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+__all__ = ["Attention", "turned", "waves"]
+
+
+def waves(length: int, width: int, like: torch.Tensor) -> torch.Tensor:
+    """Return sinusoidal positions (Vaswani et al. 2017, section 3.5), shape (length, width)."""
+    place = torch.arange(length, device=like.device, dtype=torch.float32)[:, None]
+    rate = torch.exp(
+        torch.arange(0, width, 2, device=like.device, dtype=torch.float32)
+        * (-math.log(10000.0) / width)
+    )
+    both = torch.stack([torch.sin(place * rate), torch.cos(place * rate)], dim=-1)
+    return both.flatten(1).to(like.dtype)
+
+
+def turned(x: torch.Tensor) -> torch.Tensor:
+    """Turn (rows, heads, length, width) by position: rotary embedding (Su et al. 2021, eq. 34)."""
+    sines, cosines = waves(x.shape[-2], x.shape[-1], x).unflatten(-1, (-1, 2)).unbind(-1)
+    first, second = x.unflatten(-1, (-1, 2)).unbind(-1)
+    pairs = torch.stack(
+        [first * cosines - second * sines, first * sines + second * cosines], dim=-1
+    )
+    out: torch.Tensor = pairs.flatten(-2)
+    return out
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose probabilities pass through `tap`: (rows, heads, query, key).
+
+    Parameters
+    ----------
+    width, source : int
+        Features of what attends, and of what is attended to.
+    heads : int
+    bias : bool
+        Of the four linear maps.
+    rotary : bool
+        Whether queries and keys are turned by their positions.
+    """
+
+    def __init__(
+        self, width: int, source: int, heads: int, *, bias: bool = True, rotary: bool = False
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.rotary = rotary
+        self.query = nn.Linear(width, width, bias=bias)
+        self.key = nn.Linear(source, width, bias=bias)
+        self.value = nn.Linear(source, width, bias=bias)
+        self.out = nn.Linear(width, width, bias=bias)
+        self.tap = nn.Identity()
+
+    def forward(
+        self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Attend from (rows, query, width) to (rows, key, source); `mask` is True where allowed."""
+
+        def split(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+        query, key, value = split(self.query(x)), split(self.key(keys)), split(self.value(values))
+        if self.rotary:
+            query, key = turned(query), turned(key)
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        probabilities = self.tap(torch.softmax(scores, dim=-1))
+        mixed: torch.Tensor = (probabilities @ value).transpose(1, 2).flatten(2)
+        out: torch.Tensor = self.out(mixed)
+        return out

@@ -64,7 +64,8 @@ class Attention(nn.Module):
         """Attend from (rows, query, width) to (rows, key, source); `mask` is True where allowed."""
 
         def split(tensor: torch.Tensor) -> torch.Tensor:
-            return tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            parts: torch.Tensor = tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            return parts
 
         query, key, value = split(self.query(x)), split(self.key(keys)), split(self.value(values))
         if self.rotary:

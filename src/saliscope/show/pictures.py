@@ -88,12 +88,12 @@ def image_map(
     rest = [] if view == "picture" else panels
     high, wide = picture.shape[:2]
     count = first + len(rest)
-    columns = min(count, 2 if wide > 1.6 * high else 3)
+    columns = min(count, 2 if count == 4 or wide > 1.6 * high else 3)
     rows = -(-count // columns)
     # As large as the picture is, in so far as a page holds it.
     side = min(4.2, 7.8 / columns)
     figure = new_figure(
-        side * columns + 0.9, (side * min(1.6, high / wide) + 0.3) * rows + 0.6, "constrained"
+        side * columns + 0.9, (side * min(1.4, high / wide) + 0.3) * rows + 0.6, "constrained"
     )
     cut = bool(rest) and box != (0, 0, wide, high)
     notes = ["dashed: what the model saw"] * cut
@@ -279,5 +279,5 @@ def _bar(
     made.outline.set_visible(False)
     made.ax.tick_params(labelsize=7)
     unit = clip(record.meta.get("unit", "value"), 40)
-    per = record.meta.get("unit_kind")
-    made.set_label(f"{unit} per {per}" if per else unit, fontsize=8)
+    patches = record.meta.get("unit_kind") == "patch"
+    made.set_label(f"{unit} per patch" if patches else unit, fontsize=8)

@@ -55,8 +55,9 @@ def explain(
     model : object
         Anything that `load` takes.
     inputs : object
-        A protein, a text, or a tensor with a leading example axis; `Input` gives it a name. A
-        list gives a list of results, an iterator an iterator, packed together.
+        A protein, a text, a picture (a file, a Pillow image, an array), or a tensor with a
+        leading example axis; `Input` gives it a name. A list gives a list of results, an iterator
+        an iterator, packed together.
     method : str
         A name from `saliscope.methods()`, or a word that captum or shap use for it.
     target : object, optional
@@ -64,9 +65,10 @@ def explain(
         ``"likelihood"``, a vector, a function of the output, or a list of several. None is the
         modality's default (see ``saliscope models --defaults``); the result names it.
     baseline : object, optional
-        Where a path starts: "mask", "zero", "pad", a token, an input of the same length, or for
-        tensors a number or a tensor. Methods that average over a background take several: a
-        list of them, or a tensor with a leading axis.
+        Where a path starts: "mask", "zero", "pad", a token, an input of the same length; for
+        pictures a color, "blur", "noise" or a picture; for tensors a number or a tensor. Methods
+        that average over a background take several: a list of them, or a tensor with a leading
+        axis.
     fill : object, optional
         What stands in place of a part that is taken away: as baseline, or "delete".
     tolerance : float, optional
@@ -88,7 +90,7 @@ def explain(
         them from there, and ends in the same bytes as one that was not cut off.
     workers : int, optional
         Explain in so many processes, which load the model themselves and share the threads of
-        this one: for models given by name, and texts or proteins. The bits are those of one
+        this one: for models given by name, and texts, proteins or files of pictures. The bits are those of one
         process with as many threads as each of them has.
     engine : {"local", "ray"}
         Where workers run: on this machine, or on Ray (a cluster that is connected already, else

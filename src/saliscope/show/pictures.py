@@ -93,7 +93,9 @@ def image_map(
     # As large as the picture is, in so far as a page holds it.
     side = min(4.2, 7.8 / columns)
     figure = new_figure(
-        side * columns + 0.9, (side * min(1.4, high / wide) + 0.3) * rows + 0.6, "constrained"
+        side * columns + 0.9,
+        (side * min(1.4, high / wide) + 0.25) * rows + (0.1 if title == "" else 0.5),
+        "constrained",
     )
     cut = bool(rest) and box != (0, 0, wide, high)
     notes = ["dashed: what the model saw"] * cut

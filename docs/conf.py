@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from pathlib import Path
 
 # The models of the package are local: nothing is looked up anywhere while the notebook runs.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for extensions of our own
 
 import saliscope
 
@@ -20,7 +24,9 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_nb",
+    "_math",
 ]
+html_math_renderer = "svg"
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "Saliscope"

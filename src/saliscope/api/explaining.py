@@ -90,8 +90,8 @@ def explain(
         them from there, and ends in the same bytes as one that was not cut off.
     workers : int, optional
         Explain in so many processes, which load the model themselves and share the threads of
-        this one: for models given by name, and texts, proteins or files of pictures. The bits are those of one
-        process with as many threads as each of them has.
+        this one: for models given by name, and texts, proteins or files of pictures. The bits are
+        those of one process with as many threads as each of them has.
     engine : {"local", "ray"}
         Where workers run: on this machine, or on Ray (a cluster that is connected already, else
         one of this machine).

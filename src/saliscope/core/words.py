@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
 from collections.abc import Sequence
@@ -127,18 +128,20 @@ def over_text(kind: str, text: str, pieces: Sequence[Span], spans: Sequence[Span
     >>> words.names, words.labels.tolist()
     (('unlikely', '!'), [0, 0, 1])
     """
-    ends = np.array([b for _, b in spans], dtype=np.int64)
-    labels = np.full(len(pieces), -1, dtype=np.int64)
-    for i, (start, end) in enumerate(pieces):
-        best = 0
+    ends = [b for _, b in spans]
+    found = []
+    for start, end in pieces:
+        best, owner = 0, -1
         # Spans stand in order, so only those from the first that ends behind `start` can overlap.
-        for k in range(int(np.searchsorted(ends, start, side="right")), len(spans)):
+        for k in range(bisect.bisect_right(ends, start), len(spans)):
             low, high = spans[k]
             if low >= end:
                 break
             shared = min(end, high) - max(start, low)
             if shared > best:
-                best, labels[i] = shared, k
-    used = np.unique(labels[labels >= 0])
-    ranked = np.where(labels >= 0, np.searchsorted(used, labels), -1).astype(np.int64)
-    return Grouping(kind, labels=ranked, names=tuple(text[slice(*spans[k])] for k in used))
+                best, owner = shared, k
+        found.append(owner)
+    used = sorted(set(found) - {-1})
+    rank = {k: i for i, k in enumerate(used)} | {-1: -1}
+    labels = np.array([rank[k] for k in found], dtype=np.int64)
+    return Grouping(kind, labels=labels, names=tuple(text[slice(*spans[k])] for k in used))

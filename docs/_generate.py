@@ -103,7 +103,7 @@ def _section(spec: MethodSpec) -> str:
     if spec.name in EXAMPLES:
         sentence, session = EXAMPLES[spec.name]
         parts.append(
-            f"An input on which it misleads. {sentence}\n\n```pycon\n{session.strip()}\n```"
+            f"**An input on which it misleads.** {sentence}\n\n```pycon\n{session.strip()}\n```"
         )
     return "\n\n".join(parts)
 

@@ -9,7 +9,6 @@ import html
 import re
 
 import numpy as np
-from docutils import nodes
 from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
@@ -62,13 +61,18 @@ def _drawn(path: Path) -> str:
 
 def _inline(writer, node):
     """Put a formula into a line."""
-    writer.body.append(svg(node.astext()))
-    raise nodes.SkipNode
+    _put(writer, svg(node.astext()))
 
 
 def _display(writer, node):
     """Put a formula on a line of its own."""
-    writer.body.append(f'<div class="formula">{svg(node.astext())}</div>\n')
+    _put(writer, f'<div class="formula">{svg(node.astext())}</div>\n')
+
+
+def _put(writer, made):
+    from docutils import nodes  # here, so that formulas can be set without Sphinx
+
+    writer.body.append(made)
     raise nodes.SkipNode
 
 

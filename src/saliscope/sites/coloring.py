@@ -172,7 +172,7 @@ def _mmcif(text: str, chain: str, known: Mapping[_Key, float]) -> str:
 
 def _scripts(file: str, chain: str, keys: Sequence[_Key], signed: bool) -> tuple[str, str]:
     """Return a script for PyMOL and one for ChimeraX."""
-    numbers = "+".join(f"{n}{code}" for n, code in keys)
+    numbers = "+".join(f"{n}{code}".replace("-", "\\-") for n, code in keys)
     low = "-99" if signed else "0"
     colors = ["[0.96,0.96,0.96]", "[0.62,0.30,0.00]"]
     if signed:

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from saliscope.core.units import FloatArray
-from saliscope.show.style import DIVERGING, INK, MUTED, RULE, drawn, new_figure
+from saliscope.show.style import DIVERGING, INK, MUTED, RULE, drawn, new_figure, quiet_glyphs
 from saliscope.study.attend import AttentionStudy
 from saliscope.study.figures import (
     COLORS,
@@ -31,7 +31,7 @@ from saliscope.study.figures import (
 
 __all__ = [
     "FIGURES", "change_layers", "change_matrices", "change_profiles", "figures_of",
-    "moved_and_distance", "own_attention", "scores",
+    "moved_and_distance", "own_attention", "scores", "settled",
 ]  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def change_matrices(study: AttentionStudy) -> Figure:
         axes.set_axis_on()
         image = axes.imshow(
             study.change[number], cmap=DIVERGING, norm=Normalize(-edge, edge), extent=span(study),
-            interpolation="antialiased",
+            interpolation="none",
         )  # fmt: skip
         axes.set_title(one.name, color=COLORS[one.label], fontsize=9)
         axes.plot(one.variant.position, span(study)[3], "v", color=INK, ms=4, clip_on=False)
@@ -355,9 +355,26 @@ FIGURES: dict[str, tuple[Callable[[AttentionStudy], Figure], str]] = {
 
 
 def figures_of(study: AttentionStudy) -> dict[str, tuple[Figure, str]]:
-    """Return the figures of a study with their captions; without a structure, one less."""
+    """Return the figures of a study with their captions; without a structure, one less.
+
+    Parameters
+    ----------
+    study : AttentionStudy
+
+    Returns
+    -------
+    dict of str to (matplotlib.figure.Figure, str)
+    """
     return {
-        name: (draw(study), caption)
+        name: (settled(draw(study)), caption)
         for name, (draw, caption) in FIGURES.items()
         if study.contacts is not None or draw is not contact_heads
     }
+
+
+def settled(figure: Figure) -> Figure:
+    """Lay a figure out once and for all: layouts are slow, and a second one moves things a bit."""
+    with quiet_glyphs():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure

@@ -111,7 +111,8 @@ def study_scenes(study: AttentionStudy) -> list[Scene]:
         structure_scene(
             study.placed, change, title=f"{one.name} minus the reference", marked=own, unit=unit,
             signed=True,
-            top=float(np.quantile(np.abs(change[study.part]), 0.97)), caption=f"The {one.label} variant that moves most attention.",
+            top=float(np.quantile(np.abs(change[study.part]), 0.97)),
+            caption=f"The {one.label} variant that moves most attention.",
         ),
     ]  # fmt: skip
 

@@ -11,10 +11,13 @@ from torch import nn
 from saliscope.api.inputs import Input
 from saliscope.api.results import versions
 from saliscope.attention.capture import BUDGET
+from saliscope.attention.layers import KINDS
 from saliscope.attention.make import attention_map
 from saliscope.attention.map import AttentionMap
 from saliscope.core.errors import OptionError, RefusedError, SaliscopeError, nearest
+from saliscope.core.units import Units
 from saliscope.models.loading import load
+from saliscope.models.rewriting import RewritingModel
 from saliscope.models.tensor import TensorModel
 from saliscope.models.tokens import TokenModel
 from saliscope.models.torch_model import TorchModel
@@ -25,7 +28,7 @@ from saliscope.models.vision.recognizer import Recognizer
 __all__ = ["attention", "attention_each"]
 
 REDUCE = ("received", "mean", "full", "rollout")
-KIND = ("encoder", "decoder", "cross")
+KIND = KINDS
 SPECIALS = ("drop", "keep")
 _SMALL, _HELD = 20_000, 64  # numbers in a map that is held, and maps that are
 
@@ -51,9 +54,10 @@ def attention(
     reduce : {"received", "mean", "full", "rollout"}
         Attention that each position receives (mean over queries); the mean over heads; all
         weights (where they fit into `budget`); or attention rollout (Abnar & Zuidema 2020).
-    kind : {"encoder", "decoder", "cross"}, optional
+    kind : {"encoder", "decoder", "cross", "slots"}, optional
         By default the encoder's, or the decoder's of a model that has no encoder. Of a model that
-        reads a line: "cross", from each character that it writes to the picture.
+        reads a line: "cross", from each character that it writes to the picture. "slots": from the
+        learned slots of a bottleneck to the residues.
     layers, heads : int or sequence of int, optional
         Which ones; negative numbers count from the end.
     specials : {"drop", "keep"}
@@ -186,8 +190,11 @@ def _one(
         )  # fmt: skip
     assert isinstance(adapter, TokenModel)
     (sample,) = adapter.prepare(named.raw, name=named.name or None)
+    sides: tuple[Units, Units | None] = sample.units, None
+    if isinstance(adapter, RewritingModel):
+        sides = adapter.sides(sample, chosen["kind"])
     made = attention_map(
-        adapter.module, adapter.arguments([sample.context["ids"]]), sample.units,
+        adapter.module, adapter.arguments([sample.context["ids"]]), *sides,
         name=sample.name, text=sample.text, findings=[*adapter.findings, *sample.findings],
         provenance=provenance, **chosen,
     )  # fmt: skip

@@ -146,7 +146,7 @@ def check_blocks(module: nn.Module, layers: Sequence[Layer], method: str) -> Non
 
 
 def _check_rollout(module: nn.Module, layers: Sequence[Layer], kind: str, selected: bool) -> None:
-    if kind == "cross":
+    if kind in {"cross", "slots"}:
         msg = "rollout follows tokens through self-attention; use kind='encoder' or 'decoder'"
         raise OptionError(msg)
     if selected:
@@ -210,13 +210,14 @@ def stream(
     reduce : {"received", "mean", "full", "rollout"}
         Mean over the queries that see a key; mean over heads; everything; or the product of
         the layers' head means, each half identity [1]_.
-    kind : {"encoder", "decoder", "cross"}
+    kind : {"encoder", "decoder", "cross", "slots"}
     layers, heads : int or sequence of int, optional
         Which to reduce. Negative layers count from the last.
     keep : array-like of bool, shape (batch, queries) or (queries,), optional
         False for special tokens. Default: every token is a unit.
     key_keep : array-like of bool, optional
-        The same for keys; by default `keep` for self-attention, every token for kind "cross".
+        The same for keys; by default `keep` for self-attention, every token for kinds "cross" and
+        "slots".
     specials : {"drop", "keep"}
         Drop: without special queries and keys, each row divided by what is left of it, the mass
         that went away in `removed`. Rollout is computed with all tokens, special rows and
@@ -274,7 +275,7 @@ def stream(
         _check_rollout(module, chosen, kind, layers is not None or heads is not None)
     numbers = _numbers(layers, "layers", len(chosen))
     units = [_mask(keep, "keep"), _mask(key_keep, "key_keep")]
-    if units[1] is None and kind != "cross":
+    if units[1] is None and kind not in {"cross", "slots"}:
         units[1] = units[0]
     sides = [
         Side(_mask(arguments.get(word), word), mask, drop=drop, name=name)

@@ -24,9 +24,9 @@ __all__ = [
     "tap_of",
 ]  # fmt: skip
 
-Kind = Literal["encoder", "decoder", "cross"]
+Kind = Literal["encoder", "decoder", "cross", "slots"]
 Route = Literal["interface", "hooks"]
-KINDS: tuple[Kind, ...] = ("encoder", "decoder", "cross")
+KINDS: tuple[Kind, ...] = ("encoder", "decoder", "cross", "slots")
 
 _CROSS = re.compile(r"cross|encoder_attn|encdec|multihead_attn", re.IGNORECASE)
 
@@ -40,9 +40,9 @@ class Layer:
     name : str
         Path of the module in the model: "esm.encoder.layer.0.attention.self".
     module : torch.nn.Module
-    kind : {"encoder", "decoder", "cross"}
-        Attention among the tokens of an encoder, among those of a decoder, or from the decoder
-        to the encoder.
+    kind : {"encoder", "decoder", "cross", "slots"}
+        Attention among the tokens of an encoder, among those of a decoder, from the decoder
+        to the encoder, or from learned queries (the slots of a bottleneck) to the encoder.
     route : {"interface", "hooks"}
     owner : transformers.PreTrainedModel or None
         The innermost model around it, whose configuration it follows.
@@ -184,6 +184,8 @@ def find_layers(module: nn.Module) -> list[Layer]:
         own = owners[name]
         cross = getattr(part, "is_cross_attention", None) is True or bool(_CROSS.search(name))
         kind: Kind = "cross" if cross else _side(name, part, own, two_sided)
+        if getattr(part, "learned_queries", None) is True:
+            kind = "slots"
         layers.append(Layer(name, part, kind, route, own[-1] if own else None))
     return layers
 
@@ -201,7 +203,7 @@ def select_layers(module: nn.Module, kind: str) -> list[Layer]:
     Parameters
     ----------
     module : torch.nn.Module
-    kind : {"encoder", "decoder", "cross"}
+    kind : {"encoder", "decoder", "cross", "slots"}
 
     Raises
     ------
@@ -247,7 +249,7 @@ def one_stack(module: nn.Module) -> list[Layer]:
     ['self_attn']
     """
     kinds = sorted({layer.kind for layer in find_layers(module)}, key=KINDS.index)
-    if len(kinds) > 1 or kinds == ["cross"]:
+    if len(kinds) > 1 or kinds[0] in {"cross", "slots"}:
         msg = (
             f"{type(module).__name__} has {' and '.join(kinds)} attention, and no map of one "
             "stack is a map of the model; use saliscope.attention with kind="

@@ -158,7 +158,8 @@ def attention_maps(
         The tokens of each input on the side that looks, padding left out: labels along the axis
         and, in ``keep``, which are not special. None: every token is a unit without a label.
     keys : sequence of Units or None, optional
-        The tokens that are looked at. By default the same; needed for kind "cross".
+        The tokens that are looked at. By default the same; needed for kinds "cross" and
+        "slots".
     reduce, kind, layers, heads, specials, budget, seed
         See `stream`.
     names, texts : sequence of str
@@ -185,7 +186,11 @@ def attention_maps(
     >>> m.values.dims, m.values.residue.values.tolist()
     (('layer', 'head', 'position'), ['M', 'V', 'H'])
     """
-    others = list(keys) if keys is not None else [None if kind == "cross" else u for u in queries]
+    others = (
+        list(keys)
+        if keys is not None
+        else [None if kind in {"cross", "slots"} else u for u in queries]
+    )
     for own in [*queries, *others]:
         if own is not None and len(own.dims) != 1:
             msg = f"attention is among tokens along one axis; the units have {own.dims}"

@@ -47,7 +47,7 @@ class AttentionMap(Record):
 
     @property
     def attention(self) -> str:
-        """Which attention it is: "encoder", "decoder" or "cross"."""
+        """Which attention it is: "encoder", "decoder", "cross" or "slots"."""
         return str(self._meta["kind"])
 
     @property

@@ -173,7 +173,7 @@ def attention(
     model: Model,
     out: Out,
     reduce: Annotated[str, typer.Option(help="received, mean, full or rollout")] = "received",
-    kind: Annotated[str | None, typer.Option(help="encoder, decoder or cross")] = None,
+    kind: Annotated[str | None, typer.Option(help="encoder, decoder, cross or slots")] = None,
     layers: Annotated[str | None, typer.Option(help="which, e.g. 0,1,-1 (default: all)")] = None,
     heads: Annotated[str | None, typer.Option(help="which, e.g. 0,3 (default: all)")] = None,
     specials: Annotated[str, typer.Option(help="drop or keep special tokens")] = "drop",

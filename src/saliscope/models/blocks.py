@@ -46,6 +46,9 @@ class Attention(nn.Module):
         Whether queries and keys are turned by their positions.
     """
 
+    learned_queries = False
+    """Whether what attends is learned, the same for every input (the slots of a bottleneck)."""
+
     def __init__(
         self, width: int, source: int, heads: int, *, bias: bool = True, rotary: bool = False
     ) -> None:

@@ -121,6 +121,7 @@ class Bottleneck(nn.Module):
         self.slots = nn.Parameter(places[stretch // 2 :: stretch][: config.slots].clone())
         self.norm = nn.RMSNorm(width, eps=1e-5)
         self.attention = Attention(width, width, config.heads, bias=False)
+        self.attention.learned_queries = True
         nn.init.normal_(self.attention.key.weight, std=2.0 * width**-0.5)
         self.attention.query.weight.data.copy_(self.attention.key.weight)
         self.unit_norm = nn.RMSNorm(width, eps=1e-5)
@@ -174,6 +175,10 @@ class DualLlama(nn.Module):
         )
         self.norm = nn.RMSNorm(config.width, eps=1e-5)
         self.writer = nn.Linear(config.width, tokens, bias=False)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return what embeds the residues that are read."""
+        return self.embedding
 
     def compress(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the bottleneck of token ids (rows, length), padded with 0."""

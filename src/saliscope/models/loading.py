@@ -20,11 +20,13 @@ from torch import nn
 from saliscope.core.errors import ModelError, OptionError, SaliscopeError, nearest
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Model
+from saliscope.models.dual_llama import DualLlama
 from saliscope.models.function import FunctionModel
 from saliscope.models.hub import hub_answers, silent, why_not
 from saliscope.models.keras.backend import is_keras
 from saliscope.models.keras.files import is_keras_path
 from saliscope.models.protein import ProteinModel, is_protein_vocabulary
+from saliscope.models.rewriting import RewritingModel, is_dual_llama, load_dual_llama
 from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
 from saliscope.models.torch_model import TorchModel, as_device, as_dtype
@@ -247,6 +249,8 @@ def _from_module(module: nn.Module, tokenizer: Any, name: str | None) -> Model:
         return trocr(module, tokenizer, label)
     if isinstance(module, LineNetwork):
         return line_recognizer(module, label)
+    if isinstance(module, DualLlama):
+        return RewritingModel(module, label)
     if hasattr(tokenizer, "image_processor_type") or hasattr(tokenizer, "image_mean"):
         return classifier_of(module, tokenizer, label)
     takes_ids = getattr(module, "main_input_name", None) == "input_ids"
@@ -312,6 +316,8 @@ def _pretrained(
     place, kind = as_device(device), as_dtype(dtype)
     if is_line(Path(source)):
         return load_line(Path(source), label, device=place, dtype=kind)
+    if is_dual_llama(Path(source)):
+        return load_dual_llama(Path(source), label, device=place, dtype=kind)
     # A folder never touches the network, and code that came with a checkpoint never runs.
     local = Path(source).is_dir() or not hub_answers()
     safe = {"trust_remote_code": False, "local_files_only": local}

@@ -29,7 +29,11 @@ Runner = Callable[..., Run]
 def test_attention(reduce: str, columns: list[str], run: Runner, work: Path) -> None:
     done = run("attention", "proteins.fasta", "-m", "esm", "-o", "out", "--reduce", reduce)
     assert (done.code, done.err) == (0, "")
-    assert done.new == ["out", "out/attention.csv", "out/report.html"]
+    each = [] if reduce == "rollout" else ["out/received.csv"]
+    assert done.new == ["out", "out/attention.csv", *each, "out/report.html"]
+    if each:  # one score per position: they sum to 1 over the 9, 3 and 4 residues
+        scores = table(work / "out/received.csv")
+        assert sum(float(r["value"]) for r in scores) == pytest.approx(3, abs=1e-4)
     rows = table(work / "out/attention.csv")
     assert set(rows[0]) == {"record", "method", "value", *columns}
     assert {r["record"] for r in rows} == {"first", "second", "third"}

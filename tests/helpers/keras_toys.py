@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from saliscope.models.keras.adapters import from_object
 from saliscope.models.keras.backend import import_keras
+
+if find_spec("keras") is None:
+    pytest.skip("Keras is not installed", allow_module_level=True)
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWYX"
 

@@ -25,6 +25,7 @@ from saliscope.models.function import FunctionModel
 from saliscope.models.hub import hub_answers, silent, why_not
 from saliscope.models.keras.backend import is_keras
 from saliscope.models.keras.files import is_keras_path
+from saliscope.models.keras.folders import is_keras_folder
 from saliscope.models.protein import ProteinModel, is_protein_vocabulary
 from saliscope.models.rewriting import RewritingModel, is_dual_llama, load_dual_llama
 from saliscope.models.tensor import TensorModel
@@ -189,6 +190,10 @@ def _from_text(
 ) -> Model:
     if text.startswith("zoo:"):
         folder = zoo_folder(text.removeprefix("zoo:"))
+        if is_keras_folder(folder):
+            made = _from_keras(folder, tokenizer, device, dtype, name or text)
+            made.noticed += (finding("demonstration_model", model=text),)
+            return made
         # Shipped in half precision to be small, run in float32 unless asked otherwise.
         model = _pretrained(str(folder), name or text, tokenizer, device, dtype or torch.float32)
         model.noticed += (finding("demonstration_model", model=text),)
@@ -197,7 +202,7 @@ def _from_text(
         msg = "the name of the model is empty; give a hub name, a folder or a zoo model"
         raise ModelError(msg)
     path = Path(text)
-    if is_keras_path(path):
+    if is_keras_path(path) or is_keras_folder(path):
         return _from_keras(path, tokenizer, device, dtype, name)
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -269,12 +274,14 @@ def _from_module(module: nn.Module, tokenizer: Any, name: str | None) -> Model:
 
 def _from_keras(
     source: Any, tokenizer: Any, device: str | None, dtype: object, name: str | None
-) -> Model:
-    from saliscope.models.keras.adapters import from_file, from_object
+) -> TorchModel:
+    from saliscope.models.keras.adapters import from_file, from_folder, from_object
 
     if dtype is not None:
         msg = "a Keras model keeps the precision that it was made in; leave dtype= out"
         raise OptionError(msg)
+    if isinstance(source, Path) and is_keras_folder(source):
+        return from_folder(source, name, device)
     if isinstance(source, Path):
         return from_file(source, tokenizer, name, device)
     known = _SHARED.get(id(source))

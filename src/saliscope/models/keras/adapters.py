@@ -15,11 +15,13 @@ import numpy as np
 import torch
 
 from saliscope.core.errors import InputError, ModelError, OptionError
+from saliscope.core.files import write_beside
 from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import Units
 from saliscope.models.keras.backend import import_keras
 from saliscope.models.keras.files import read_model, vocabulary_beside
+from saliscope.models.keras.folders import read_folder
 from saliscope.models.keras.module import KerasModule, Output
 from saliscope.models.keras.vocabulary import Vocabulary
 from saliscope.models.protein import ProteinModel, is_protein_vocabulary
@@ -28,7 +30,7 @@ from saliscope.models.text import TextModel
 from saliscope.models.tokens import TokenModel
 from saliscope.models.torch_model import TorchModel, as_device
 
-__all__ = ["KerasModel", "from_file", "from_object"]
+__all__ = ["KerasModel", "from_file", "from_folder", "from_object"]
 
 
 class KerasModel(TorchModel):
@@ -45,6 +47,30 @@ class KerasModel(TorchModel):
     @staticmethod
     def _on_torch() -> bool:
         return str(import_keras().backend.backend()) == "torch"
+
+    def to_keras(self, path: str | Path) -> None:
+        """Write the model as a ``.keras`` file, and its tokens in a ``.vocab.txt`` beside it.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            With the ending ``.keras``.
+
+        Raises
+        ------
+        InputError
+            Another ending.
+        """
+        place = Path(path)
+        if place.suffix != ".keras":
+            msg = f"{path}: give a name that ends in .keras"
+            raise InputError(msg)
+        self.module.model.save(place)
+        tokens = getattr(self, "tokenizer", None)
+        known = {i: t for t, i in tokens.get_vocab().items()} if tokens is not None else {}
+        if known:
+            rows = [known.get(i, f"[unused{i}]") for i in range(max(known) + 1)]
+            write_beside(place.with_suffix(".vocab.txt"), "\n".join([*rows, ""]).encode())
 
     def describe(self) -> Mapping[str, Any]:
         """Return what provenance says of the model: also its class, and who computes."""
@@ -281,6 +307,15 @@ def _inside(model: Any) -> list[str] | None:
         if hasattr(layer, "get_vocabulary"):
             return [str(token) for token in layer.get_vocabulary()]
     return None
+
+
+def from_folder(path: Path, name: str | None = None, device: str | None = None) -> KerasModel:
+    """Return the adapter of a folder with a Keras model; see `saliscope.models.keras.folders`."""
+    model, tokens, labels = read_folder(path)
+    made = from_object(model, tokens, name or path.name, device)
+    if made.labels is not None and len(made.labels) == len(labels):
+        made.labels = tuple(labels)
+    return made
 
 
 def from_file(

@@ -49,8 +49,8 @@ def import_keras() -> Any:
     os.environ[_VARIABLE] = chosen or "torch"
     try:
         keras: Any = importlib.import_module("keras")
-    except ImportError as error:
-        if error.name in {"keras", None} and not chosen:
+    except (ImportError, ValueError) as error:
+        if getattr(error, "name", "") == "keras" and not chosen:
             msg = "Keras models need Keras 3: pip install 'keras>=3.5'"
         else:
             msg = (

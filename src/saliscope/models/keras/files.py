@@ -20,7 +20,7 @@ from saliscope.models.keras.backend import import_keras
 
 h5py: Any = importlib.import_module("h5py")
 
-__all__ = ["is_keras_path", "read_model", "vocabulary_beside"]
+__all__ = ["check_config", "is_keras_path", "read_model", "vocabulary_beside"]
 
 _FACTORY = "give your own code that builds it as 'package.module:factory'"
 _LARGE, _EXPANSION = 1 << 26, 100  # what may not unpack to a hundred times what is stored
@@ -94,7 +94,7 @@ def read_model(path: Path) -> Any:
         msg = f"{path}: is damaged ({_line(error)}); copy it again, or save the model again"
         raise ModelError(msg) from error
     keras = import_keras()
-    _check(path, config, keras)
+    check_config(path, config, keras)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -211,7 +211,7 @@ def _named(config: Any) -> Iterator[dict[str, Any]]:
             left.extend(part)
 
 
-def _check(path: Path, config: Any, keras: Any) -> None:
+def check_config(path: Path, config: Any, keras: Any) -> None:
     """Refuse configurations that hold code, or name classes that nobody has registered."""
     for part in _named(config):
         kind = str(part["class_name"])

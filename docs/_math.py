@@ -20,12 +20,14 @@ _LETTERS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "
 # What matplotlib's mathematics knows by another name, or not at all.
 _RENAMED = (
     (r"\\[bB]igl(?![a-z])", r"\\left"), (r"\\[bB]igr(?![a-z])", r"\\right"),
-    (r"\\tfrac", r"\\frac"), (r"\\frac(\w)(\w)", r"\\frac{\1}{\2}"), (r"\s+", " "),
+    (r"\\tfrac", r"\\frac"), (r"frac(\w)(\w)", r"frac{\1}{\2}"), (r"\s+", " "),
 )  # fmt: skip
 
 
-def svg(formula: str) -> str:
+def svg(formula: str, *, display: bool = False) -> str:
     """Return a formula as an SVG element that stands on the line of the text around it.
+
+    One on a line of its own (`display`) has fractions of full size.
 
     Raises
     ------
@@ -33,6 +35,8 @@ def svg(formula: str) -> str:
         Something in it that matplotlib cannot set.
     """
     known = formula.strip()
+    if display:
+        known = re.sub(r"\\frac(?![a-z])", r"\\dfrac", known)
     for pattern, name in _RENAMED:
         known = re.sub(pattern, name, known)
     font = FontProperties(math_fontfamily="cm")
@@ -66,7 +70,7 @@ def _inline(writer, node):
 
 def _display(writer, node):
     """Put a formula on a line of its own."""
-    _put(writer, f'<div class="formula">{svg(node.astext())}</div>\n')
+    _put(writer, f'<div class="formula">{svg(node.astext(), display=True)}</div>\n')
 
 
 def _put(writer, made):

@@ -61,7 +61,7 @@ class Shapley(Options):
     "model was trained on",
     source="Shapley 1953; Lundberg & Lee 2017, arXiv:1705.07874, theorem 2; interactions: "
     "Grabisch & Roubens 1999, and Fumagalli et al. 2024, arXiv:2405.10852, for their regression",
-    equation=r"a_g = \sum_{S \not\ni g} \frac{|S|! \, (n - |S| - 1)!}{n!} "
+    equation=r"a_g = \sum_{S: \, g \notin S} \frac{|S|! \, (n - |S| - 1)!}{n!} "
     r"\bigl(f(x_{S \cup g}) - f(x_S)\bigr)",
     takes={"fill", "background", "tolerance", "max_evaluations"},
     aliases=("shap", "kernel_shap", "shapley_values", "shapley_value_sampling", "exact_shapley"),

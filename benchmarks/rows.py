@@ -13,6 +13,7 @@ import saliscope
 from benchmarks.digits import DIGITS
 from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor, overhead
 from benchmarks.paths import PATHS
+from benchmarks.photographs import PHOTOGRAPHS
 
 __all__ = ["ROWS"]
 
@@ -117,6 +118,7 @@ def _forwards(read: Callable[[torch.Tensor], Any], row: torch.Tensor, count: int
 ROWS: dict[str, Callable[[], Case]] = {
     **PATHS,
     **DIGITS,
+    **PHOTOGRAPHS,
     "masking, 510 tokens": masking,
     "occlusion, 224 x 224, window 16, stride 8": occlusion,
 }

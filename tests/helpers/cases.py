@@ -8,18 +8,19 @@ from typing import Any
 
 import torch
 
-from helpers import tokens, toys
+from helpers import lines, tokens, toys
 from saliscope.core.registry import MethodSpec, methods
 from saliscope.models.function import FunctionModel
 from saliscope.models.protein import ProteinModel
 from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
 from saliscope.models.vision.classifier import ImageModel, image_model
+from saliscope.models.vision.recognizer import Recognizer
 
 PROTEINS = ("MVHLTPEEK", "MKWX", "ACDEFGHIKLMNP")
 TEXTS = ("The film was unbelievably good!", "dull", "It isn't bad, it is a very fine story.")
 
-KEYED = {"protein", "text", "image"}
+KEYED = {"protein", "text", "image", "line"}
 """Cases whose inputs have a key of their own: equal ones are computed once."""
 
 
@@ -64,6 +65,8 @@ def classifier(dtype: torch.dtype) -> ImageModel:
     return image_model(net, size=(6, 5), mean=0.4, std=(0.2, 0.3, 0.5), labels=labels, patch=2)
 
 
+LINES = tuple(torch.from_numpy(lines.line(n, seed=n)) for n in (40, 56, 32))
+
 CASES = (
     Case(
         "tensor", TensorModel.offers, lambda dtype: TensorModel(toys.PoolNet(dtype).eval(), "pool"),
@@ -88,6 +91,7 @@ CASES = (
         TEXTS, ("positive", ["negative", "positive"]),
     ),
     Case("image", ImageModel.offers, classifier, PICTURES, ("fox", [0, 2])),
+    Case("line", Recognizer.offers, lines.ctc, LINES, ("characters 2: ab", "characters: ab")),
 )  # fmt: skip
 
 ABLE = [

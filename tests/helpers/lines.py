@@ -24,12 +24,15 @@ class Frames(nn.Module):
     def __init__(self, symbols: int = 5, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
         torch.manual_seed(3)
-        self.first = nn.Conv2d(1, 6, 3, 2, 1, dtype=dtype)
-        self.second = nn.Conv2d(6, 6, 3, 2, 1, dtype=dtype)
-        self.last = nn.Linear(6 * HEIGHT // 4, symbols, dtype=dtype)
+        # Drawn in one type, so that all types have the same weights.
+        self.first = nn.Conv2d(1, 6, 3, 2, 1, dtype=torch.float64)
+        self.second = nn.Conv2d(6, 6, 3, 2, 1, dtype=torch.float64)
+        self.last = nn.Linear(6 * HEIGHT // 4, symbols, dtype=torch.float64)
         with torch.no_grad():
             self.last.weight.mul_(6)
-            self.last.bias.sub_(self(torch.ones(1, 1, HEIGHT, 8, dtype=dtype))[0, 0] / 4)
+            paper = torch.ones(1, 1, HEIGHT, 8, dtype=torch.float64)
+            self.last.bias.sub_(self(paper)[0, 0] / 4)
+        self.to(dtype)
 
     def forward(self, lines: torch.Tensor) -> torch.Tensor:
         """Take (rows, 1, height, width) and return (frames, rows, symbols)."""

@@ -78,7 +78,7 @@ def memory_of(model: Recognizer, sample: Sample, ids: tuple[int, ...]) -> dict[s
     blank = paper(value).expand(value.shape)
     rows = torch.stack([value, shuffled(value), blank])
     with model.quiet(0), torch.no_grad():
-        memory: Any = model._see(rows)  # noqa: SLF001 - one idea in two files
+        memory: Any = model.alone(rows)
         steps = model.head.steps(memory, [ids])
         scores = model.head.scores(steps, [ids])[:, 0] / (len(ids) + 1)
     return dict(zip(("line", "shuffled", "blank"), scores.exp().tolist(), strict=True))

@@ -18,7 +18,14 @@ import torch
 from torch import nn
 
 from saliscope.core.defaults import DEFAULTS
-from saliscope.core.errors import InputError, ModelError, OptionError, SaliscopeError
+from saliscope.core.errors import (
+    InputError,
+    ModelError,
+    OptionError,
+    OutOfMemoryError,
+    SaliscopeError,
+)
+from saliscope.core.failures import is_out_of_memory
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Piece, Said, Sample
 from saliscope.core.perturbation import Baseline
@@ -203,7 +210,7 @@ class Recognizer(ImageModel):
         wide = self.preparation.size[1] if self.preparation.size else 6 * high
         lines = torch.ones(2, high, wide, self.preparation.channels, device=self.device)
         with self.quiet(0), torch.no_grad():
-            memory = self._see(lines.to(self.kind))
+            memory = self.alone(lines.to(self.kind))
         if isinstance(self.head, FrameHead):
             self.head.verify(memory)
 
@@ -234,9 +241,11 @@ class Recognizer(ImageModel):
         with calm:
             try:
                 return self.head.memory(self.given(pixels))
-            except (SaliscopeError, torch.OutOfMemoryError, MemoryError):
+            except SaliscopeError:
                 raise
             except Exception as error:  # whatever a user's module raises, told in one line
+                if is_out_of_memory(error):
+                    raise
                 reason = (str(error).splitlines() or [""])[0] or type(error).__name__
                 high, wide = pixels.shape[1:3]
                 msg = (
@@ -245,10 +254,28 @@ class Recognizer(ImageModel):
                 )
                 raise ModelError(msg) from error
 
+    def alone(self, pixels: torch.Tensor) -> Any:
+        """Return what the network gives for rows that cannot be fewer.
+
+        Raises
+        ------
+        OutOfMemoryError
+        """
+        try:
+            return self._see(pixels)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            msg = (
+                f"{self.name}: memory ran out on a single row, a line of {pixels.shape[2]:,} x "
+                f"{pixels.shape[1]:,} pixels; shorten the line or use a smaller model"
+            )
+            raise OutOfMemoryError(msg) from error
+
     def _memory(self, sample: Sample) -> Any:
         """Return what the network gives for the line as it is."""
         with self.quiet(0), torch.no_grad():
-            return self._see(sample.value[None])
+            return self.alone(sample.value[None])
 
     def continued(
         self, sample: Sample, outputs: Sequence[str | Sequence[int] | None], tokens: int = 0

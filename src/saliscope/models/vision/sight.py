@@ -149,7 +149,7 @@ def _noise(model: Recognizer, high: int, wide: int) -> torch.Tensor:
 
 def _count(model: Recognizer, high: int, wide: int) -> int:
     with model.quiet(0), torch.no_grad():
-        return int(model._see(_noise(model, high, wide)).shape[1])  # noqa: SLF001 - one idea in two files
+        return int(model.alone(_noise(model, high, wide)).shape[1])
 
 
 def _slopes(
@@ -158,7 +158,7 @@ def _slopes(
     """Return the size of the slopes of some frames along columns, which, and of how many."""
     pixels = _noise(model, high, wide).requires_grad_()
     with model.quiet(0), torch.enable_grad():
-        frames = model._see(pixels)  # noqa: SLF001
+        frames = model.alone(pixels)
         count = int(frames.shape[1])
         at = np.unique(
             np.linspace(count * 0.4, count * 0.6, _FRAMES).astype(int).clip(0, count - 1)
@@ -193,7 +193,7 @@ class _Eye(TorchModel):
         """Return what it gives to the head."""
         assert batch.leaf is not None
         leaf = batch.leaf.requires_grad_(gradients)
-        return {"raw": self.whole._see(leaf.clone())}, leaf  # noqa: SLF001
+        return {"raw": self.whole.alone(leaf.clone())}, leaf
 
 
 def last_layer(model: Recognizer, sample: Sample) -> Layer:

@@ -89,6 +89,7 @@ def test_pten_by_its_protein_names_and_two_stars() -> None:
         table, area, within=(14, 351), benign=["Likely benign"], pathogenic=["Pathogenic"]
     )
     assert all((v.variant.stars or 0) >= 2 for v in found.variants)
+    assert 0 < float(np.nanmax(area)) < 1.5  # the file has percent
 
 
 def test_codons_from_letters_and_the_protein() -> None:

@@ -130,7 +130,7 @@ Examples:
   saliscope sites study -m zoo:protein -o out/
   saliscope sites study -m facebook/esm2_t33_650M_UR50D -o out/
   saliscope sites study --clinvar pten.csv --protein pten.fasta --area rsa.tsv \\
-    --site "active=92,93,124,130" --benign "Likely benign" -m zoo:protein -o out/
+    --site "active site=92,124,130" --benign "Likely benign" -m zoo:protein -o out/
 
 \b
 Without --clinvar it is the study of p53 whose files ship in the package.

@@ -18,6 +18,9 @@ __all__ = ["read_area", "read_scores"]
 _ONE = re.compile(r"(?:p\.)?\(?([A-Z])(\d+)([A-Z])\)?")
 _THREE = re.compile(r"(?:.*:)?p\.\(?([A-Z][a-z]{2})(\d+)([A-Z][a-z]{2})\)?")
 
+_PERCENT = 2.0
+"""A share of the largest accessibility is seldom above 1, and never above this."""
+
 
 def read_scores(path: Path_, protein: str) -> dict[str, float]:
     r"""Read one score per change of a residue, of rows that name one.
@@ -93,7 +96,8 @@ def read_area(path: Path_, protein: str) -> FloatArray:
     Returns
     -------
     numpy.ndarray, shape (residues,)
-        NaN where nothing is known.
+        NaN where nothing is known. Percent, which is what a column with a value above 2 holds,
+        become shares.
 
     Raises
     ------
@@ -124,4 +128,4 @@ def read_area(path: Path_, protein: str) -> FloatArray:
             )
             raise InputError(msg)
         area[int(at) - 1] = value
-    return area
+    return area / 100 if np.nanmax(area, initial=0.0) > _PERCENT else area

@@ -20,7 +20,7 @@ from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import Units
 from saliscope.models.keras.backend import import_keras
-from saliscope.models.keras.files import read_model, vocabulary_beside
+from saliscope.models.keras.files import read_model, words_beside
 from saliscope.models.keras.folders import read_folder
 from saliscope.models.keras.module import KerasModule, Output
 from saliscope.models.keras.vocabulary import Vocabulary
@@ -49,7 +49,7 @@ class KerasModel(TorchModel):
         return str(import_keras().backend.backend()) == "torch"
 
     def to_keras(self, path: str | Path) -> None:
-        """Write the model as a ``.keras`` file, and its tokens in a ``.vocab.txt`` beside it.
+        """Write the model as a ``.keras`` file; tokens and labels in text files beside it.
 
         Parameters
         ----------
@@ -60,6 +60,14 @@ class KerasModel(TorchModel):
         ------
         InputError
             Another ending.
+
+        Examples
+        --------
+        >>> import saliscope, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     saliscope.load("zoo:ancestry").to_keras(f"{folder}/ancestry.keras")
+        ...     saliscope.load(f"{folder}/ancestry.keras").modality
+        'protein'
         """
         place = Path(path)
         if place.suffix != ".keras":
@@ -71,6 +79,8 @@ class KerasModel(TorchModel):
         if known:
             rows = [known.get(i, f"[unused{i}]") for i in range(max(known) + 1)]
             write_beside(place.with_suffix(".vocab.txt"), "\n".join([*rows, ""]).encode())
+        if self.labels is not None:
+            write_beside(place.with_suffix(".labels.txt"), "\n".join([*self.labels, ""]).encode())
 
     def describe(self) -> Mapping[str, Any]:
         """Return what provenance says of the model: also its class, and who computes."""
@@ -312,15 +322,20 @@ def _inside(model: Any) -> list[str] | None:
 def from_folder(path: Path, name: str | None = None, device: str | None = None) -> KerasModel:
     """Return the adapter of a folder with a Keras model; see `saliscope.models.keras.folders`."""
     model, tokens, labels = read_folder(path)
-    made = from_object(model, tokens, name or path.name, device)
-    if made.labels is not None and len(made.labels) == len(labels):
-        made.labels = tuple(labels)
-    return made
+    return _labeled(from_object(model, tokens, name or path.name, device), labels)
+
+
+def _labeled(model: KerasModel, labels: Sequence[str]) -> KerasModel:
+    """Name the classes of a model on token ids, where as many names are given as it has."""
+    if model.labels is not None and len(model.labels) == len(labels):
+        model.labels = tuple(labels)
+    return model
 
 
 def from_file(
     path: Path, tokenizer: Any = None, name: str | None = None, device: str | None = None
 ) -> KerasModel:
     """Return the adapter of a ``.keras`` or ``.h5`` file; see `from_object` and `read_model`."""
-    tokens = tokenizer if tokenizer is not None else vocabulary_beside(path)
-    return from_object(read_model(path), tokens, name or path.name, device)
+    tokens = tokenizer if tokenizer is not None else words_beside(path, "vocab")
+    made = from_object(read_model(path), tokens, name or path.name, device)
+    return _labeled(made, words_beside(path, "labels") or [])

@@ -20,7 +20,7 @@ from saliscope.models.keras.backend import import_keras
 
 h5py: Any = importlib.import_module("h5py")
 
-__all__ = ["check_config", "is_keras_path", "read_model", "vocabulary_beside"]
+__all__ = ["check_config", "is_keras_path", "read_model", "words_beside"]
 
 _FACTORY = "give your own code that builds it as 'package.module:factory'"
 _LARGE, _EXPANSION = 1 << 26, 100  # what may not unpack to a hundred times what is stored
@@ -47,28 +47,35 @@ def is_keras_path(path: Path) -> bool:
     return (path / "saved_model.pb").is_file() or (path / "keras_metadata.pb").is_file()
 
 
-def vocabulary_beside(path: Path) -> list[str] | None:
-    """Return the tokens that stand in ``model.vocab.txt`` beside ``model.keras``, by their id.
+def words_beside(path: Path, kind: str) -> list[str] | None:
+    """Return the lines of ``model.vocab.txt`` or ``model.labels.txt`` beside ``model.keras``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of the model.
+    kind : {"vocab", "labels"}
+        Tokens by their id, or labels by the place of their class.
 
     Raises
     ------
     ModelError
-        A token stands there twice, or the file is no text.
+        A word stands there twice, or the file is no text.
     """
-    place = path.with_suffix(".vocab.txt")
+    place = path.with_suffix(f".{kind}.txt")
     if not place.is_file():
         return None
     try:
-        tokens = place.read_text(encoding="utf-8").splitlines()
+        words = place.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        msg = f"{place}: is not UTF-8 text; write one token per line, the first has id 0"
+        msg = f"{place}: is not UTF-8 text; write one word per line, the first is number 0"
         raise ModelError(msg) from error
-    for number, token in enumerate(tokens):
-        if token in tokens[:number]:
-            first = tokens.index(token) + 1
-            msg = f"{place}, line {number + 1}: {token!r} stands already at line {first}"
+    for number, word in enumerate(words):
+        if word in words[:number]:
+            first = words.index(word) + 1
+            msg = f"{place}, line {number + 1}: {word!r} stands already at line {first}"
             raise ModelError(msg)
-    return tokens
+    return words
 
 
 def read_model(path: Path) -> Any:

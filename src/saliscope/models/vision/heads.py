@@ -36,6 +36,7 @@ Layout = Literal["TNC", "NTC", "NCT"]
 OutputKind = Literal["logits", "log_probs", "probs"]
 LAYOUTS: tuple[Layout, ...] = ("TNC", "NTC", "NCT")
 OUTPUTS: tuple[OutputKind, ...] = ("logits", "log_probs", "probs")
+_NEVER = 1e-16  # posterior from which on a frame says a character: sums do not see less
 _NORMALIZED = 1e-2  # by which probabilities may miss a sum of 1, in half precision
 
 
@@ -186,7 +187,7 @@ class FrameHead:
                 self.spelling.decode([string[place]]),
                 tuple(
                     (int(t), string[place], float(weights[t, place]))
-                    for t in weights[:, place].nonzero()[0]
+                    for t in (weights[:, place] > _NEVER).nonzero()[0]
                 ),
             )
             for place in self.spelling.logical(len(string))

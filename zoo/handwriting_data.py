@@ -23,6 +23,7 @@ class Line:
     split: str
     writer: str
     file: str
+    page: str = ""
 
 
 def read_lines(folder: Path, name: str = "copiste_fr") -> list[Line]:
@@ -36,7 +37,8 @@ def read_lines(folder: Path, name: str = "copiste_fr") -> list[Line]:
             with Image.open(io.BytesIO(archive.read(row["file"]))) as image:
                 pixels = np.asarray(image.convert("L"))
             text = unicodedata.normalize("NFC", row["text"])
-            lines.append(Line(pixels, text, row["split"], row.get("writer", ""), row["file"]))
+            writer, page = row.get("writer", ""), row["page"]
+            lines.append(Line(pixels, text, row["split"], writer, row["file"], page))
     return lines
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from saliscope.core.target import Call, Many, Together
     from saliscope.models.loading import load
     from saliscope.models.vision.classifier import image_model
-    from saliscope.models.vision.recognizer import recognizer
+    from saliscope.models.vision.declaring import recognizer
 
 __version__ = "0.1.0"
 
@@ -55,7 +55,7 @@ _WHERE = {
     "explain": "api.explaining",
     "image_model": "models.vision.classifier",
     "read_lines": "api.pages",
-    "recognizer": "models.vision.recognizer",
+    "recognizer": "models.vision.declaring",
     "load": "models.loading",
     "measure": "api.measuring",
     "methods": "core.registry",

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from helpers import tokens
+from saliscope.models.vision.declaring import recognizer
 from saliscope.models.vision.line_model import line_recognizer
 from saliscope.models.vision.line_network import LineConfig, LineNetwork
-from saliscope.models.vision.recognizer import Recognizer, recognizer
+from saliscope.models.vision.recognizer import Recognizer
 from saliscope.models.vision.trocr import trocr
 
 HEIGHT = 16

@@ -18,8 +18,9 @@ from saliscope import Characters, InputError, ModelError, OptionError, RefusedEr
 from saliscope.core.model import Piece
 from saliscope.core.perturbation import Perturbation
 from saliscope.models.vision.ctc import log_probs, occupancies
+from saliscope.models.vision.declaring import recognizer
 from saliscope.models.vision.doubts import memory_of
-from saliscope.models.vision.recognizer import Recognizer, recognizer
+from saliscope.models.vision.recognizer import Recognizer
 
 MAKERS = {
     "ctc": lines.ctc, "line": lines.line_network,

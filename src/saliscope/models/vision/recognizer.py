@@ -7,11 +7,11 @@ strings and steps. The input space is the pixels of the line at the model's heig
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from torch import nn
 
 from saliscope.core.defaults import DEFAULTS
 from saliscope.core.errors import (
-    InputError,
     ModelError,
     OptionError,
     OutOfMemoryError,
@@ -31,108 +30,20 @@ from saliscope.core.model import Piece, Said, Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.units import Grouping
 from saliscope.models.torch_model import Batch
-from saliscope.models.vision import ctc
-from saliscope.models.vision.alphabet import Alphabet, Direction
-from saliscope.models.vision.beam import Words, beam
 from saliscope.models.vision.classifier import ImageModel
-from saliscope.models.vision.heads import FrameHead, Head, Layout, OutputKind, recurrent
+from saliscope.models.vision.heads import FrameHead, Head, recurrent
 from saliscope.models.vision.images import Picture
-from saliscope.models.vision.lines import LinePreparation, check_line, paper
-from saliscope.models.vision.reading import Character, Reading
+from saliscope.models.vision.lines import check_line, paper
+from saliscope.models.vision.reader import searched, told
+from saliscope.models.vision.reading import Reading
 
 if TYPE_CHECKING:
     from saliscope.core.ask import Layer
     from saliscope.models.vision.sight import Sight
 
-__all__ = ["Recognizer", "recognizer"]
+__all__ = ["Recognizer"]
 
 Ids = tuple[int, ...]
-
-
-def recognizer(
-    module: nn.Module, alphabet: str | Sequence[str], *, blank: int = 0, layout: Layout = "TNC",
-    output: OutputKind = "logits", height: int | None = None, channels: Literal[1, 3] = 1,
-    preprocess: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    direction: Direction = "ltr", name: str | None = None,
-) -> Recognizer:  # fmt: skip
-    """Declare, once, how a recognizer with connectionist temporal classification is used.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Takes lines (rows, channels, height, width) and gives scores of symbols along frames.
-    alphabet : str or sequence of str
-        The symbols in the order of the outputs, without the blank.
-    blank : int
-        Number of the output that is the blank; -1 is the last.
-    layout : {"TNC", "NTC", "NCT"}
-        Axes of the output: frames (T), lines (N), symbols (C).
-    output : {"logits", "log_probs", "probs"}
-        What the numbers are.
-    height : int, optional
-        Pixels that a line is brought to, its width in proportion. None: as it is.
-    channels : {1, 3}
-        Gray or color.
-    preprocess : callable, optional
-        From lines (rows, channels, height, width), 0 black to 1 white, to what the module takes:
-        normalization, inversion, padding. Of differentiable torch operations.
-    direction : {"ltr", "rtl"}
-        "rtl" for scripts that are written from right to left, where the module says symbols in
-        visual order, from left to right in the picture. Texts are in logical order always.
-    name : str, optional
-        What results call the model.
-
-    Returns
-    -------
-    Recognizer
-        For `explain`, `attention` and `Recognizer.read`.
-
-    Raises
-    ------
-    OptionError
-        A blank out of range, an alphabet with a symbol twice, an unknown layout.
-    ModelError
-        The alphabet, layout or kind of output is not what the module gives.
-
-    Examples
-    --------
-    >>> class Frames(nn.Module):
-    ...     def __init__(self):
-    ...         super().__init__()
-    ...         self.see = nn.Conv2d(1, 3, (8, 4), (8, 4))
-    ...     def forward(self, lines):
-    ...         return self.see(lines)[:, :, 0].permute(2, 0, 1)
-    >>> model = recognizer(Frames().eval(), "ab", height=8)
-    >>> reading = model.read(np.full((16, 80), 255, dtype=np.uint8))
-    >>> reading.steps, model.sight.stride
-    (10, 4.0)
-    >>> recognizer(Frames(), "abc", height=8)
-    Traceback (most recent call last):
-        ...
-    saliscope.core.errors.ModelError: the model gives 3 symbols per frame, and the alphabet has 3 \
-and a blank (4); give one symbol per output, without the blank
-    """
-    if not isinstance(module, nn.Module):
-        msg = f"a recognizer is a torch module, not {type(module).__name__}"
-        raise OptionError(msg)
-    whole = isinstance(height, int) and not isinstance(height, bool) and height > 0
-    if height is not None and not whole:
-        msg = f"height={height!r} is not a number of pixels"
-        raise OptionError(msg)
-    prepare = preprocess or _as_it_is
-    head = FrameHead(
-        lambda images: module(prepare(images)), Alphabet(alphabet, blank, direction), layout, output
-    )
-    colors = "L" if channels == 1 else "RGB"
-    made = Recognizer(
-        module, name or type(module).__name__, LinePreparation(height=height, colors=colors), head
-    )
-    made.try_out()
-    return made
-
-
-def _as_it_is(images: torch.Tensor) -> torch.Tensor:
-    return images
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +56,7 @@ class _LineBatch(Batch):
 class Recognizer(ImageModel):
     """A model that reads a line of text.
 
-    Made by `recognizer`, or by `load` from a TrOCR checkpoint or the zoo.
+    Made by `saliscope.recognizer`, or by `load` from a TrOCR checkpoint or the zoo.
 
     Parameters
     ----------
@@ -307,7 +218,7 @@ class Recognizer(ImageModel):
                     msg = f"a recognizer reads texts, not {given!r}"
                     raise OptionError(msg)
             fresh = [texts[given] for given in outputs]
-            reading = self._reading(sample, memory, ids[fresh[0]])
+            reading = told(self, sample, memory, ids[fresh[0]])
         context = {
             **sample.context, "memory": memory, "texts": texts, "ids": ids, "strings": tuple(ids),
             "reading": asdict(reading),
@@ -428,101 +339,28 @@ class Recognizer(ImageModel):
         Returns
         -------
         Reading
-
-        Examples
-        --------
-        See `recognizer`.
         """
         (sample,) = self.prepare(image, name=name)
         memory = self._memory(sample)
         found: list[tuple[float, Ids]] = []
         if beam_width is not None or words is not None:
-            found = self._search(memory, beam_width or 64, words, between, count, sample.name)
+            found = searched(
+                self.head, memory, beam_width or 64, words, between, count, sample.name
+            )
         with self.quiet(0):
             ids = found[0][1] if found else self.head.read(memory)
-            reading = self._reading(sample, memory, ids)
+            reading = told(self, sample, memory, ids)
         others = tuple((self.head.spelling.decode(other), value) for value, other in found)
         return replace(reading, alternatives=others)
-
-    def _reading(self, sample: Sample, memory: Any, ids: Ids) -> Reading:
-        """Return where and how surely a line says outputs."""
-        with torch.no_grad():
-            steps = self.head.steps(memory, [ids])
-            score = float(self.head.scores(steps, [ids])[0, 0])
-            characters = self._characters(steps, ids, sample)
-        picture: Picture = sample.context["source"]
-        spelling = self.head.spelling
-        return Reading(
-            sample.name, spelling.decode(ids), tuple(characters), score, self.head.kind,
-            picture.width, picture.height, spelling.direction, int(steps.shape[1]),
-        )  # fmt: skip
-
-    def _search(
-        self, memory: Any, width: int, words: Iterable[str] | None, between: str | None,
-        count: int, name: str,
-    ) -> list[tuple[float, Ids]]:  # fmt: skip
-        head = self.head
-        if not isinstance(head, FrameHead):
-            msg = "a beam and a list of words are for CTC; a decoder reads step by step"
-            raise OptionError(msg)
-        if width < 1 or count < 1:
-            msg = f"beam_width={width} and count={count} must be at least 1"
-            raise OptionError(msg)
-        tree = None
-        if words is not None:
-            mark = None if between is None else head.spelling.encode(between)[0]
-            tree = Words(map(head.spelling.encode, words), mark)
-        frames = memory[0].double().log_softmax(-1).cpu().numpy()
-        found = beam(frames, head.blank, width=width, words=tree, count=count)
-        if not found:
-            msg = f"{name}: none of the words can be read in this line; give others, or more"
-            raise InputError(msg)
-        with torch.no_grad():  # exactly: a beam drops alignments
-            exact = head.scores(memory, [ids for _, ids in found])[0].tolist()
-        return sorted(
-            zip(exact, (ids for _, ids in found), strict=True), key=lambda item: -item[0]
-        )  # fmt: skip
-
-    def _characters(self, steps: torch.Tensor, ids: Ids, sample: Sample) -> list[Character]:
-        """Return characters with their confidence and place, in the order of the text."""
-        head = self.head
-        probabilities = steps[0].double().softmax(-1).cpu().numpy()
-        said = head.said(steps, [ids], 0)
-        if not isinstance(head, FrameHead):
-            return [
-                Character(
-                    c.text, n, float(probabilities[c.terms[0][:2]]), c.terms[0][0], c.terms[0][0]
-                )
-                for n, c in enumerate(said, 1)
-            ]  # fmt: skip
-        frames = steps[0].double().log_softmax(-1).cpu().numpy()
-        runs = ctc.aligned(frames, ids, head.blank)
-        picture: Picture = sample.context["source"]
-        wide = sample.units.shape[1]
-        scale = picture.width / wide
-        found = []
-        for n, place in enumerate(head.spelling.logical(len(ids)), 1):
-            run = runs[place]
-            own = probabilities[run.first : run.last + 1, run.symbol]
-            left, right = self.sight.columns(run.first, run.last, wide, steps.shape[1])
-            found.append(
-                Character(
-                    said[n - 1].text, n, float(own.max()), run.first, run.last, left * scale,
-                    right * scale,
-                )
-            )  # fmt: skip
-        return found
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What was noticed of the model; with a connectionist head also how far a frame sees."""
         found = super().findings
-        if self.head.kind == "ctc" and self.sight.whole:
-            found = (
-                *found,
-                finding("global_frames", share=self.sight.beyond, distance=self.sight.near),
-            )
-        return found
+        if self.head.kind != "ctc" or not self.sight.whole:
+            return found
+        about = {"share": self.sight.beyond, "distance": self.sight.near}
+        return (*found, finding("global_frames", **about))
 
     def describe(self) -> Mapping[str, Any]:
         """Return what provenance says of the model."""

@@ -195,6 +195,60 @@ def attention(
     )  # fmt: skip
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="""\b
+Examples:
+  saliscope read lines/ -m zoo:handwriting -o out/
+  saliscope read lines/ -m zoo:handwriting#decoder --truth lines.tsv -o out/
+  saliscope read page.jpg -m zoo:handwriting --alto page.xml -o out/
+
+\b
+Further flags are the method's own: see 'saliscope methods NAME'.
+Cost: one model pass per line; with --truth and occlusion one pass for every 4 pixels of each line
+  that gets maps, twice.
+Writes lines.csv and characters.csv; with --truth errors.csv, gallery.html (what was read for what)
+and report.html (a map for each mistake, then for each character); failures.csv where needed.
+Exit code: 0; 2 on bad input.
+""",
+)
+def read(
+    words: Sources,
+    model: Model,
+    out: Out,
+    truth: Annotated[
+        str | None, typer.Option(metavar="FILE", help="table with the columns file and text (TSV)")
+    ] = None,
+    method: Annotated[str, typer.Option(help="that explains mistakes")] = "occlusion",
+    maps: Annotated[
+        int, typer.Option(metavar="N", help="lines that get maps, those with most mistakes first")
+    ] = 20,
+    beam: Annotated[
+        int | None, typer.Option(metavar="N", help="search with so many prefixes (CTC)")
+    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="of the method")] = None,
+    fill: Annotated[str | None, typer.Option(help="of the method")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="of the method")] = None,
+    budget: Budget = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    alto: Alto = None,
+    box: Box = None,
+    quiet: Quiet = False,
+) -> None:
+    """Read lines of text, and say what was read wrong, and why."""
+    from saliscope.cli.common import Page, split_words
+    from saliscope.cli.read import Maps, run
+
+    sources, flags = split_words(words)
+    general = {"baseline": baseline, "fill": fill, "tolerance": tolerance}
+    run(
+        sources, model, out, truth=truth, page=Page(alto, box or ()),
+        maps=Maps(method, maps, general, flags), beam=beam, budget=budget, seed=seed,
+        device=device, quiet=quiet,
+    )  # fmt: skip
+
+
 @app.command(epilog="Example: saliscope models zoo:protein\n\nCost: none, no model is run.")
 def models(
     name: Annotated[

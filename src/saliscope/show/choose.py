@@ -11,8 +11,11 @@ from saliscope.core.errors import OptionError, nearest
 from saliscope.core.record import Record
 from saliscope.show.alignment import alignment
 from saliscope.show.bars import word_bars
+from saliscope.show.characters import character_grid, line_characters, mistakes
 from saliscope.show.heatmaps import layer_position, position_position
 from saliscope.show.interactions import pairs
+from saliscope.show.lines import has_characters, has_mistakes
+from saliscope.show.matrix import line_matrix
 from saliscope.show.pictures import has_picture, image_map
 from saliscope.show.reading import ATTENTION, has_positions, is_text
 from saliscope.show.residues import MOST_PANELS, residue_track
@@ -31,12 +34,20 @@ PLOTS: dict[str, Callable[..., Figure]] = {
     "position_position": position_position,
     "tensor_plot": tensor_plot,
     "image_map": image_map,
+    "character_grid": character_grid,
+    "line_characters": line_characters,
+    "line_matrix": line_matrix,
+    "mistakes": mistakes,
 }
 
 
 def default_kind(record: Record) -> str:
     """Return the name of the picture that shows a record best."""
     dims = set(map(str, record.values.dims))
+    if has_mistakes(record):
+        return "mistakes"
+    if has_characters(record):
+        return "line_matrix" if record.kind == ATTENTION else "line_characters"
     if record.kind == ATTENTION and {"query", "key"} <= dims:
         return "position_position"
     if record.kind == ATTENTION and {"layer", "position"} <= dims:
@@ -67,8 +78,9 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
         An attribution or a map of attention.
     kind : str, optional
         "residue_track", "colored_text", "word_bars", "alignment", "pairs" (interactions),
-        "layer_position", "position_position", "image_map" or "tensor_plot"; without it, what fits
-        the record.
+        "layer_position", "position_position", "image_map" or "tensor_plot"; of a line of text
+        "line_characters", "character_grid", "line_matrix" or "mistakes"; without it, what fits the
+        record.
     **options
         Options of that picture: `title` for all; `target`, `top`, `layer`, `head`, ... for some.
 
@@ -95,8 +107,8 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     Traceback (most recent call last):
         ...
     saliscope.core.errors.OptionError: there is no picture 'histogram'; known: alignment, \
-colored_text, image_map, layer_position, pairs, position_position, residue_track, tensor_plot, \
-word_bars
+character_grid, colored_text, image_map, layer_position, line_characters, line_matrix, mistakes, \
+pairs, position_position, residue_track, ...
     """
     name = default_kind(record) if kind is None else kind
     if name not in PLOTS:

@@ -17,10 +17,13 @@ from saliscope.core.attribution import Attribution
 from saliscope.core.errors import OptionError, nearest
 from saliscope.core.record import Record
 from saliscope.core.units import FloatArray
+from saliscope.show.colormaps import colormap_of
 from saliscope.show.reading import heading, method_of
 from saliscope.show.style import DIVERGING, MUTED, SEQUENTIAL, clip, drawn, new_figure
 
-__all__ = ["has_picture", "image_map", "overlay"]
+__all__ = [
+    "Box", "blend", "has_picture", "image_map", "maps_of", "overlay", "picture_of", "scale_of",
+]  # fmt: skip
 
 MOST_PANELS = 8
 SHARE = 98.0
@@ -38,7 +41,7 @@ def has_picture(record: Record) -> bool:
 @drawn
 def image_map(
     record: Record, *, target: int | str | None = None, view: str = "both",
-    alpha: float | None = None, colormap: str | None = None, title: str | None = None,
+    alpha: float | None = None, colormap: str | int | None = None, title: str | None = None,
 ) -> Figure:  # fmt: skip
     """Draw the map of an image over the picture, and beside it the picture as it came.
 
@@ -57,8 +60,9 @@ def image_map(
         The picture beside the overlay, or one of them; "map" leaves the picture out.
     alpha : float, optional
         How opaque the map is, 0 to 1, the same everywhere; None lets it grow with the value.
-    colormap : str, optional
-        A name of matplotlib's ("jet", "viridis"); None for the one that fits.
+    colormap : str or int, optional
+        A name of matplotlib's ("jet", "viridis") or a code of OpenCV's (``cv2.COLORMAP_JET``);
+        None for the one that fits.
     title : str, optional
         Instead of the record's name; "" for no heading.
 
@@ -81,17 +85,18 @@ def image_map(
         msg = f"alpha={alpha} must lie between 0 (the picture) and 1 (the map)"
         raise OptionError(msg)
     record = _selected(record, target)
-    panels = _panels(record)[:MOST_PANELS]
-    picture, box = _picture(record)
-    norm, colors = _scale(record, [values for _, values in panels], colormap)
+    panels = maps_of(record)[:MOST_PANELS]
+    picture, box = picture_of(record)
+    norm, colors = scale_of(record, [values for _, values in panels], colormap)
     first = view in {"both", "picture"}
     rest = [] if view == "picture" else panels
     high, wide = picture.shape[:2]
     count = first + len(rest)
-    columns = min(count, 2 if count == 4 or wide > 1.6 * high else 3)
+    line = wide > 4 * high  # a line of text takes the width of the page
+    columns = 1 if line else min(count, 2 if count == 4 or wide > 1.6 * high else 3)
     rows = -(-count // columns)
     # As large as the picture is, in so far as a page holds it.
-    side = min(4.2, 7.8 / columns)
+    side = min(7.8 if line else 4.2, 7.8 / columns)
     figure = new_figure(
         side * columns + 0.9,
         (side * min(1.4, high / wide) + 0.25) * rows + (0.1 if title == "" else 0.5),
@@ -99,7 +104,7 @@ def image_map(
     )
     cut = bool(rest) and box != (0, 0, wide, high)
     notes = ["dashed: what the model saw"] * cut
-    if left_out := len(_panels(record)) - len(panels):
+    if left_out := len(maps_of(record)) - len(panels):
         notes.append(f"{left_out} more targets are not drawn")
     _head(figure, record, title, notes)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -119,7 +124,7 @@ def image_map(
 
 def overlay(
     record: Record, *, target: int | str | None = None, alpha: float | None = None,
-    colormap: str | None = None,
+    colormap: str | int | None = None,
 ) -> npt.NDArray[np.uint8]:  # fmt: skip
     """Return the overlay as an array, in the pixels of the picture that the record holds.
 
@@ -136,10 +141,10 @@ def overlay(
     numpy.ndarray of uint8, shape (y, x, 3)
     """
     record = _selected(record, target)
-    values = _panels(record)[0][1]
-    picture, box = _picture(record)
-    norm, colors = _scale(record, [values], colormap)
-    shown = _over(picture, box, values, norm, colors, alpha)
+    values = maps_of(record)[0][1]
+    picture, box = picture_of(record)
+    norm, colors = scale_of(record, [values], colormap)
+    shown = blend(picture, box, values, norm, colors, alpha)
     return np.round(shown * 255).astype(np.uint8)
 
 
@@ -155,7 +160,7 @@ def _selected(record: Record, target: int | str | None) -> Record:
     return record.select(target)
 
 
-def _picture(record: Record) -> tuple[npt.NDArray[np.uint8], Box]:
+def picture_of(record: Record) -> tuple[npt.NDArray[np.uint8], Box]:
     """Return the picture, and the part of it, in its pixels here, that the map lies over."""
     from saliscope.models.vision.images import kept_picture
 
@@ -166,7 +171,7 @@ def _picture(record: Record) -> tuple[npt.NDArray[np.uint8], Box]:
     return picture, (left * across, top * down, right * across, bottom * down)
 
 
-def _panels(record: Record) -> list[tuple[str, FloatArray]]:
+def maps_of(record: Record) -> list[tuple[str, FloatArray]]:
     """Return the name and the map, shape (y, x), of every target."""
     names = [str(n) for n in record.meta.get("target", [""])]
     values = record.values.transpose(..., *_AXES)
@@ -190,26 +195,27 @@ def _dense(record: Record, values: FloatArray) -> FloatArray:
     return values
 
 
-def _scale(
-    record: Record, maps: list[FloatArray], colormap: str | None
+def scale_of(
+    record: Record, maps: list[FloatArray], colormap: str | int | None
 ) -> tuple[Normalize, Colormap]:
+    """Return the norm and the colors that maps share: all but their largest 2 % are spanned."""
     every = np.concatenate([m.ravel() for m in maps])
     finite = every[np.isfinite(every)]
     signed = bool(record.meta.get("signed", True))
     size = np.abs(finite) if signed else finite
     top = float(np.percentile(size, SHARE)) if size.size else 0.0
     top = top or float(size.max(initial=0.0)) or 1.0
-    if colormap is not None and colormap not in colormaps:
-        msg = f"colormap={colormap!r} does not exist: {nearest(colormap, list(colormaps))}"
-        raise OptionError(msg)
+    chosen = (
+        (DIVERGING if signed else colormaps[SEQUENTIAL])
+        if colormap is None
+        else (colormap_of(colormap))
+    )
     if signed:
-        chosen = DIVERGING if colormap is None else colormaps[colormap]
         return Normalize(-top, top, clip=True), chosen
-    chosen = colormaps[colormap or SEQUENTIAL]
     return Normalize(min(0.0, float(finite.min(initial=0.0))), top, clip=True), chosen
 
 
-def _over(
+def blend(
     picture: npt.NDArray[np.uint8], box: Box, values: FloatArray, norm: Normalize,
     colors: Colormap, alpha: float | None,
 ) -> FloatArray:  # fmt: skip
@@ -243,7 +249,7 @@ def _draw(
     colors: Colormap, alpha: float | None,
 ) -> None:  # fmt: skip
     high, wide = picture.shape[:2]
-    axes.imshow(_over(picture, box, values, norm, colors, alpha), extent=(0, wide, high, 0),
+    axes.imshow(blend(picture, box, values, norm, colors, alpha), extent=(0, wide, high, 0),
                 interpolation="antialiased")  # fmt: skip
     left, top, right, bottom = box
     if box != (0, 0, wide, high):

@@ -79,11 +79,9 @@ def html(
         }
         for i, record in enumerate(records[:MOST_LISTED], 1)
     ]
-    extra = "scene.css", "scene.js"
-    css, script = (
-        "\n".join(source(name) for name in ((own, more) if scenes else (own,)))
-        for own, more in zip(("report.css", "report.js"), extra, strict=True)
-    )
+    strips = any(m.strip is not None for section in found for m in section.maps)
+    parts = ["report", *["scene"] * bool(scenes), *["strip"] * strips]
+    css, script = ("\n".join(source(f"{part}.{kind}") for part in parts) for kind in ("css", "js"))
     models = {visible(r.provenance.get("model", {}).get("name", "")) for r in records} - {""}
     dates = [str(r.provenance["created"]) for r in records if r.provenance.get("created")]
     page = environment().get_template("report.html.j2").render(

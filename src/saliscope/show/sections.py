@@ -18,6 +18,7 @@ from saliscope.show.interactions import has_pairs, pairs_of, strongest_pairs
 from saliscope.show.reading import ATTENTION, Track, has_positions, is_text, method_of, tracks
 from saliscope.show.residues import MOST_PANELS
 from saliscope.show.segments import FAINT, segments, sign_of, strength
+from saliscope.show.strip import Strip, strip_of
 from saliscope.show.style import clip, number, visible
 from saliscope.show.wording import Limits, facts, health_badge, how_to_read, limits_of, provenance
 
@@ -93,6 +94,7 @@ class MapView:
     drops: bool = False
     pairs: str | None = None
     pair_tables: list[tuple[str, list[Row]]] = field(default_factory=list)
+    strip: Strip | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Section:
     text: str
     prediction: list[tuple[str, str, float]]
     maps: list[MapView]
+    read: str = ""
+    truth: str = ""
 
 
 def grouped(records: Sequence[Record]) -> list[list[int]]:
@@ -139,9 +143,16 @@ def sections(records: Sequence[Record]) -> list[Section]:
         modality = modality_of(members)
         found.append(
             Section(f"input-{k}", clip(name, 160) or f"unnamed input {k}", modality, visible(text),
-                    prediction, maps)
+                    prediction, maps, *_texts(members))
         )  # fmt: skip
     return found
+
+
+def _texts(members: Sequence[Record]) -> tuple[str, str]:
+    """Return what was read in a line of text, and what is written there, where that is known."""
+    found = next((r.meta["reading"]["text"] for r in members if r.meta.get("reading")), "")
+    truth = next((r.meta["compared"]["truth"] for r in members if r.meta.get("compared")), "")
+    return visible(found), visible(truth)
 
 
 def _guess(item: dict[str, Any]) -> tuple[str, str, float]:
@@ -186,7 +197,7 @@ def map_view(record: Record, anchor: str, budget: int = MAP_BYTES) -> MapView:
         health_badge(record), listed[:SHOWN_FINDINGS], listed[SHOWN_FINDINGS:],
         how_to_read(record, shown[0] if shown else None), limits_of(record), provenance(record),
         texts, svg, data, notes, tables, any(t.drop is not None for t in shown),
-        pairs, pair_tables,
+        pairs, pair_tables, strip_of(record, budget),
     )  # fmt: skip
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from saliscope.core.errors import RefusedError
 from saliscope.core.units import FloatArray
 
 __all__ = ["LEAST_APART", "RANGES", "apc", "average_precision", "precision_at", "symmetric"]
@@ -109,6 +111,21 @@ def precision_at(scores: FloatArray, contacts: Bools, length: int, part: int = 1
     return float(inside / count)
 
 
+def learning(part: str) -> Any:
+    """Return a module of scikit-learn.
+
+    Raises
+    ------
+    RefusedError
+        It is not installed.
+    """
+    try:
+        return import_module(f"sklearn.{part}")
+    except ImportError as error:
+        msg = "scikit-learn is not installed, and contacts need it; run: pip install scikit-learn"
+        raise RefusedError(msg) from error
+
+
 def average_precision(scores: FloatArray, contacts: Bools) -> float:
     """Return the area under the curve of precision against recall; NaN without contacts.
 
@@ -119,4 +136,4 @@ def average_precision(scores: FloatArray, contacts: Bools) -> float:
     """
     if not contacts.any():
         return float("nan")
-    return float(import_module("sklearn.metrics").average_precision_score(contacts, scores))
+    return float(learning("metrics").average_precision_score(contacts, scores))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from saliscope.sites.contacts import (
     LEAST_APART,
     RANGES,
     average_precision,
+    learning,
     pairs_in,
     precision_at,
 )
@@ -156,7 +156,7 @@ def _fit(samples: Sequence[_Sample]) -> tuple[FloatArray, FloatArray]:
     truth = np.concatenate([s.truth for s in samples])
     spread = values.std(0)
     spread[spread == 0] = 1.0
-    fit = import_module("sklearn.linear_model").LogisticRegression(
+    fit = learning("linear_model").LogisticRegression(
         l1_ratio=1.0, C=_PENALTY, solver="liblinear", random_state=0, max_iter=1000
     )
     fit.fit(values / spread, truth)

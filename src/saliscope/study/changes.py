@@ -94,7 +94,7 @@ def change_layers(study: AttentionStudy) -> Figure:
         axes.set_xlabel("residue")
     for axes in panels[::2]:
         axes.set_ylabel("layer")
-    bar(figure, image, panels, "received, variant minus reference (times the mean residue's share)")
+    bar(figure, image, panels, "received, variant − reference")
     figure.suptitle("By layer   ▼ variant", x=0.01, ha="left", fontsize=10.5, fontweight="bold")
     return figure
 
@@ -103,7 +103,7 @@ def change_layers(study: AttentionStudy) -> Figure:
 def change_matrices(study: AttentionStudy) -> Figure:
     """Draw query by key, variant minus reference, mean over layers and heads."""
     columns = max(1, -(-len(study.variants) // 2))
-    figure = new_figure(2.1 * columns + 0.9, 5.4, "constrained")
+    figure = new_figure(max(7.0, 2.1 * columns + 0.9), 5.4, "constrained")
     grid = figure.subplots(2, columns, sharex=True, sharey=True, squeeze=False)
     edge = float(np.quantile(np.abs(study.change), 0.99)) or 1.0
     rows = {"pathogenic": 0, "benign": 1}
@@ -134,7 +134,7 @@ def change_matrices(study: AttentionStudy) -> Figure:
 @drawn
 def own_attention(study: AttentionStudy) -> Figure:
     """Draw how much of the variant residue's own attention goes to each group, before and after."""
-    figure = new_figure(9.0, 3.9, "constrained")
+    figure = new_figure(max(6.4, 1 + 4 * len(study.groups)), 3.9, "constrained")
     panels = np.atleast_1d(figure.subplots(1, len(study.groups)))
     for k, (axes, name) in enumerate(zip(panels, study.groups, strict=True)):
         share = study.toward[..., k].mean(2)
@@ -207,7 +207,8 @@ def _moved(axes: Axes, study: AttentionStudy) -> None:
     for number in np.argsort(study.moved[:, -1], kind="stable"):
         one, own = study.variants[number], study.moved[number]
         style = "-" if one.label == "pathogenic" else (0, (4, 1.6))
-        axes.plot(layers, own, ls=style, marker="o", ms=3, lw=1.4, color=COLORS[one.label])
+        dots = "o" if study.layers <= 12 else ""
+        axes.plot(layers, own, ls=style, marker=dots, ms=3, lw=1.3, color=COLORS[one.label])
         last = max(float(own[-1]), last + room)
         axes.annotate(
             one.name, (layers[-1], own[-1]), (layers[-1] + 0.06 * max(1, layers[-1]), last),
@@ -256,6 +257,7 @@ def scores(study: AttentionStudy) -> Figure:
     if not np.isfinite(measured).any():
         for axes in (panels[0], panels[2]):
             axes.text(0.5, 0.5, "not measured", ha="center", transform=axes.transAxes, color=MUTED)
+            axes.set_axis_off()
     panels[0].set_title("Ten points show, they do not test" if len(moved) == 10 else "Each variant")
     return figure
 

@@ -192,7 +192,7 @@ def head_sites(study: AttentionStudy) -> Figure:
 def rivals(study: AttentionStudy) -> Figure:
     """Draw how well heads tell sites from other residues, beside what needs no attention."""
     names = list(study.scans)
-    figure = new_figure(8.2, 1.5 + 0.95 * len(names), "constrained")
+    figure = new_figure(8.2, 1.5 + 1.1 * len(names), "constrained")
     axes = figure.add_subplot()
     rng = np.random.default_rng(0)
     for row, name in enumerate(names):
@@ -206,11 +206,14 @@ def rivals(study: AttentionStudy) -> Figure:
             f"L{int(best['layer'])} H{int(best['head'])}", (best["auroc"], y + 0.02), (5, 9),
             textcoords="offset points", ha="left", fontsize=7.5,
         )  # fmt: skip
-        for k, (_, rival) in enumerate(scan.rivals.iterrows()):
-            axes.plot([rival["auroc"]] * 2, [y - 0.33, y + 0.33], color=INK, lw=1.6,
-                      ls=("-", (0, (2, 1.2)))[k % 2])  # fmt: skip
+        last = -np.inf
+        for k, (_, rival) in enumerate(scan.rivals.sort_values("auroc").iterrows()):
+            style = "-" if rival["rival"] == "residue identity" else (0, (2, 1.2))
+            axes.plot([rival["auroc"]] * 2, [y - 0.33, y + 0.33], color=INK, lw=1.6, ls=style)
+            lower = 12 if k and rival["auroc"] - last < 0.2 else 3
+            last = rival["auroc"]
             axes.annotate(
-                str(rival["rival"]), (rival["auroc"], y - 0.35), (0, -3),
+                str(rival["rival"]), (rival["auroc"], y - 0.35), (0, -lower),
                 textcoords="offset points", ha="center", va="top", fontsize=7.5, color=INK,
             )  # fmt: skip
     axes.axvline(0.5, color=RULE, zorder=0)

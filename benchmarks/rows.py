@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import saliscope
+from benchmarks.characters import CHARACTERS
 from benchmarks.digits import DIGITS
 from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor, overhead
 from benchmarks.paths import PATHS
@@ -119,6 +120,7 @@ ROWS: dict[str, Callable[[], Case]] = {
     **PATHS,
     **DIGITS,
     **PHOTOGRAPHS,
+    **CHARACTERS,
     "masking, 510 tokens": masking,
     "occlusion, 224 x 224, window 16, stride 8": occlusion,
 }

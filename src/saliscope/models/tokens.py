@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from saliscope.core.defaults import DEFAULTS
-from saliscope.core.errors import OptionError, RefusedError, nearest
-from saliscope.core.model import Pass, Piece, Reader, Sample
+from saliscope.core.errors import OptionError, nearest
+from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import DELETE, Baseline, Perturbation
 from saliscope.models.kinds import (
     embedding_of,

@@ -9,7 +9,6 @@ counted as observations.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,15 +24,13 @@ from saliscope.core.files import write_beside
 from saliscope.core.units import FloatArray
 from saliscope.models.loading import load
 from saliscope.sites.features import Sites
-from saliscope.sites.nulls import auroc, enrichment, matched_p, shift_p
 from saliscope.sites.rivals import certainty, residue_identity
+from saliscope.sites.tally import Rows, Tally
 
 __all__ = ["DRAWS", "SiteScan", "compare_maps", "scan_sites"]
 
 DRAWS = 1000
 """Random arrangements of the sites among residues of their types."""
-
-_NUMBERS = ("enrichment", "auroc", "p_shift", "p_matched")
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +168,7 @@ def scan_sites(
     given = _proteins(sites)
     _check_draws(draws)
     adapter = load(model)
-    tally, own = _Tally(draws, seed), _Tally(draws, seed)
+    tally, own = Tally(draws, seed), Tally(draws, seed)
     identity = residue_identity(given)
     for number, one in enumerate(given):
         found = attention(adapter, one.sequence, layers=layers, heads=heads, seed=seed)
@@ -228,7 +225,7 @@ def compare_maps(
     if len(records) != len(given):
         msg = f"{len(records)} maps, {len(given)} proteins: give one map per protein, in order"
         raise InputError(msg)
-    tally, own = _Tally(draws, seed), _Tally(draws, seed)
+    tally, own = Tally(draws, seed), Tally(draws, seed)
     identity = residue_identity(given)
     for number, (one, record) in enumerate(zip(given, records, strict=True)):
         tally.add(number, one, _rows(record, one, name))
@@ -274,11 +271,7 @@ def _rival(word: str, scores: Sequence[FloatArray], number: int, one: Sites) -> 
     return np.where(known, part, part[known].mean())
 
 
-_Rows = tuple[pd.DataFrame, FloatArray]
-"""Names of maps, and their values, shape (maps, residues that take part)."""
-
-
-def _heads(found: AttentionMap, one: Sites) -> _Rows:
+def _heads(found: AttentionMap, one: Sites) -> Rows:
     values = found.to_numpy()
     if values.shape[-1] != len(one.sequence):
         msg = (
@@ -293,7 +286,7 @@ def _heads(found: AttentionMap, one: Sites) -> _Rows:
     return index.to_frame(index=False), flat
 
 
-def _rows(record: Attribution | AttentionMap | FloatArray, one: Sites, name: str) -> _Rows:
+def _rows(record: Attribution | AttentionMap | FloatArray, one: Sites, name: str) -> Rows:
     if isinstance(record, AttentionMap):
         if record.reduce != "received":
             msg = f"{record.name or 'a map'}: holds {record.reduce!r}; use reduce='received'"
@@ -319,70 +312,7 @@ def _rows(record: Attribution | AttentionMap | FloatArray, one: Sites, name: str
     return pd.DataFrame({"map": names}), values[:, one.part]
 
 
-class _Tally:
-    """Numbers per protein and map, and their combination."""
-
-    def __init__(self, draws: int, seed: int) -> None:
-        self._draws, self._seed = draws, seed
-        self._parts: list[pd.DataFrame] = []
-
-    def add(self, number: int, one: Sites, rows: _Rows) -> None:
-        """Take the maps of one protein; the n-th protein draws the same for every caller."""
-        names, values = rows
-        mask, letters = one.mask[one.part], one.sequence[one.part]
-        rng = np.random.default_rng([self._seed, number])
-        found = names.assign(
-            protein=one.name or f"protein {number + 1}", residues=mask.size, sites=int(mask.sum()),
-            enrichment=enrichment(values, mask), auroc=auroc(values, mask),
-            p_shift=shift_p(values, mask),
-            p_matched=matched_p(values, mask, letters, draws=self._draws, rng=rng),
-        )  # fmt: skip
-        self._parts.append(found)
-
-    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the combined table and the one per protein."""
-        every = pd.concat(self._parts, ignore_index=True)
-        keys = [c for c in every if c in {"layer", "head", "map", "rival"}]
-        rows = []
-        for name, group in every.groupby(keys, sort=False):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)
-                size = float(np.exp(np.nanmean(np.log(group["enrichment"].to_numpy()))))
-            rows.append({
-                **dict(zip(keys, name, strict=True)), "proteins": len(group), "enrichment": size,
-                "auroc": float(group["auroc"].mean()),
-                **{p: _stouffer(group[p].to_numpy()) for p in ("p_shift", "p_matched")},
-            })  # fmt: skip
-        table = pd.DataFrame(rows)
-        for p in ("p_shift", "p_matched"):
-            table[p.replace("p_", "q_")] = _false_discovery(table[p].to_numpy())
-        order = [*keys, "proteins", "enrichment", "auroc", "p_shift", "q_shift", "p_matched",
-                 "q_matched"]  # fmt: skip
-        first = ["protein", "residues", "sites", *keys]
-        return table[order], every[[*first, *_NUMBERS]]
-
-
-def _stouffer(p: FloatArray) -> float:
-    """Return the p of the sum of z over proteins (Stouffer 1949), those without a p left out."""
-    from scipy.stats import combine_pvalues
-
-    known = p[np.isfinite(p)]
-    if not len(known):
-        return float("nan")
-    return float(known[0]) if len(known) == 1 else float(combine_pvalues(known, "stouffer").pvalue)
-
-
-def _false_discovery(p: FloatArray) -> FloatArray:
-    from scipy.stats import false_discovery_control
-
-    q = np.full(p.shape, np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        q[known] = false_discovery_control(p[known])
-    return q
-
-
-def _result(tally: _Tally, own: _Tally, sites: Sequence[Sites], model: str) -> SiteScan:
+def _result(tally: Tally, own: Tally, sites: Sequence[Sites], model: str) -> SiteScan:
     maps, proteins = tally.frames()
     rivals, _ = own.frames()
     notes = []

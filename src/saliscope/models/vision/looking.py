@@ -13,13 +13,13 @@ from saliscope.core.errors import RefusedError
 from saliscope.core.grids import centers
 from saliscope.core.model import Sample
 from saliscope.core.string_target import visible
-from saliscope.core.units import Units
+from saliscope.core.units import FloatArray, Units
 from saliscope.models.vision.heads import StepHead
 
 if TYPE_CHECKING:
     from saliscope.models.vision.recognizer import Recognizer
 
-__all__ = ["Looking", "looking"]
+__all__ = ["Looking", "attention_over", "looking"]
 
 _LEADING = 16  # class and register tokens that may lead the cells of a picture
 
@@ -85,6 +85,30 @@ def looking(model: Recognizer, sample: Sample, kind: str) -> Looking:
     else:
         queries, keys = chosen, seen
     return Looking(model.writer, arguments, queries, keys, text)
+
+
+def attention_over(model: Recognizer, image: object, *, per_character: bool) -> FloatArray:
+    """Return cross-attention over a picture; see `Recognizer.get_attention`."""
+    from saliscope.attention.make import attention_map  # a layer above: only when it is asked for
+
+    reader = model.with_head("decoder") if "decoder" in model.others else model
+    (sample,) = reader.prepare(image)
+    seen = looking(reader, sample, "cross")
+    made = attention_map(seen.module, seen.arguments, seen.queries, seen.keys,
+                         reduce="mean", kind="cross")  # fmt: skip
+    weights = made.values.mean("layer").transpose("query", "key").to_numpy()
+    grid = [len(np.unique(made.data[name].to_numpy())) for name in ("key_y", "key_x")]
+    cells = weights.reshape(-1, *grid)
+    picture, box = sample.context["source"], sample.context["picture"]["box"]
+    places = []
+    for side, count, first, last in (
+        (picture.height, grid[0], box[1], box[3]), (picture.width, grid[1], box[0], box[2]),
+    ):  # fmt: skip
+        at = np.floor((np.arange(side) + 0.5 - first) / (last - first) * count).astype(int)
+        places.append(np.where((at >= 0) & (at < count), at, count))  # not seen: the added cell
+    padded = np.pad(cells, ((0, 0), (0, 1), (0, 1)))
+    laid: FloatArray = padded[:, places[0][:, None], places[1]]
+    return laid if per_character else laid.mean(0)
 
 
 def _written(head: StepHead, ids: tuple[int, ...]) -> Units:

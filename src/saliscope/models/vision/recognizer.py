@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +28,12 @@ from saliscope.core.failures import is_out_of_memory
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Piece, Said, Sample
 from saliscope.core.perturbation import Baseline
-from saliscope.core.units import Grouping
+from saliscope.core.units import FloatArray, Grouping
 from saliscope.models.torch_model import Batch
 from saliscope.models.vision.classifier import ImageModel
 from saliscope.models.vision.heads import FrameHead, Head, recurrent
 from saliscope.models.vision.images import Picture
+from saliscope.models.vision.line_batch import LineBatch, joined, runs
 from saliscope.models.vision.lines import check_line, paper
 from saliscope.models.vision.reader import searched, told
 from saliscope.models.vision.reading import Reading
@@ -44,13 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["Recognizer"]
 
 Ids = tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _LineBatch(Batch):
-    """Rows of lines, and the strings that each piece brings."""
-
-    strings: tuple[tuple[Ids, ...], ...] = ()
 
 
 class Recognizer(ImageModel):
@@ -253,28 +247,28 @@ class Recognizer(ImageModel):
         """Move the rows of each piece, and note which strings they bring."""
         made = super().realize(pieces)
         strings = tuple(self._strings(piece.sample) for piece in pieces)
-        return _LineBatch(made.arguments, made.leaf, made.starts, strings)
+        return LineBatch(made.arguments, made.leaf, made.starts, strings)
 
     def forward(
         self, batch: Batch, heads: Set[str], *, gradients: bool
     ) -> tuple[dict[str, Any], torch.Tensor | None]:
         """Run the network once for all rows, and its head for the strings of each."""
-        assert isinstance(batch, _LineBatch)
+        assert isinstance(batch, LineBatch)
         leaf = batch.leaf
         assert leaf is not None
         leaf.requires_grad_(gradients)
         memory = self._see(leaf.clone() if gradients else leaf)
         steps: list[torch.Tensor] = []
         scores: list[torch.Tensor] = []
-        for begin, end, strings in _runs(batch):
+        for begin, end, strings in runs(batch):
             part = memory if end - begin == len(leaf) else memory[begin:end]
             said = self.head.steps(part, strings)
             steps.append(said)
             if "strings" in heads:
                 scores.append(self.head.scores(said, strings))
-        outputs: dict[str, Any] = dict.fromkeys(heads & {"steps", "call"}, _joined(steps, 1))
+        outputs: dict[str, Any] = dict.fromkeys(heads & {"steps", "call"}, joined(steps, 1))
         if scores:
-            outputs["strings"] = _joined(scores, 1)
+            outputs["strings"] = joined(scores, 1)
         return outputs, leaf
 
     def layer(self, sample: Sample, name: str | None = None) -> Layer:
@@ -353,6 +347,33 @@ class Recognizer(ImageModel):
         others = tuple((self.head.spelling.decode(other), value) for value, other in found)
         return replace(reading, alternatives=others)
 
+    def get_attention(self, image: object, *, per_character: bool = False) -> FloatArray:
+        """Return where a decoder looked while it wrote its own text, over the picture.
+
+        Cross-attention, the mean over layers and heads; `saliscope.attention` tells them apart. A
+        network with two heads is asked for its decoder.
+
+        Parameters
+        ----------
+        image : object
+            As of `read`.
+        per_character : bool
+            One map per character, in place of their mean.
+
+        Returns
+        -------
+        numpy.ndarray, shape (y, x) or (characters, y, x)
+            In pixels of the picture: the share of its cell in the encoder's grid, 0 to 1.
+
+        Raises
+        ------
+        RefusedError
+            The model has a connectionist head alone, which has no attention.
+        """
+        from saliscope.models.vision.looking import attention_over
+
+        return attention_over(self, image, per_character=per_character)
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What was noticed of the model; with a connectionist head also how far a frame sees."""
@@ -372,27 +393,3 @@ class Recognizer(ImageModel):
                 "output": self.head.output, "sight": self.sight.describe(),
             }  # fmt: skip
         return about
-
-
-def _runs(batch: _LineBatch) -> list[tuple[int, int, tuple[Ids, ...]]]:
-    """Return first row, end and strings of rows that follow each other and bring the same."""
-    found: list[tuple[int, int, tuple[Ids, ...]]] = []
-    for begin, end, strings in zip(batch.starts[:-1], batch.starts[1:], batch.strings, strict=True):
-        if found and found[-1][2] == strings:
-            found[-1] = (found[-1][0], end, strings)
-        else:
-            found.append((begin, end, strings))
-    return found
-
-
-def _joined(parts: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
-    """Return parts behind each other along rows, the shorter ones padded with zeros."""
-    if len(parts) == 1:
-        return parts[0]
-    longest = max(part.shape[axis] for part in parts)
-    padded = []
-    for part in parts:
-        missing = longest - part.shape[axis]
-        zeros = part.new_zeros(*part.shape[:axis], missing, *part.shape[axis + 1 :])
-        padded.append(torch.cat([part, zeros], axis) if missing else part)
-    return torch.cat(padded)

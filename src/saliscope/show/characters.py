@@ -77,10 +77,10 @@ def character_grid(
         _cell(axes, line, glyph, heights, norm, colors, alpha)
         sure = "" if glyph.confidence is None else f"  {glyph.confidence:.2f}"
         wrong = glyph.mistake is not None
-        axes.set_title(f"{glyph.text}{sure}", fontsize=9, pad=3.5, loc="left",
+        axes.set_title(f"{glyph.text}{sure}", fontsize=9, pad=5, loc="left",
                        fontweight="bold", color=ERROR if wrong else INK)  # fmt: skip
         if wrong:
-            axes.set_title(_instead(glyph), fontsize=7.5, pad=3.5, loc="right", color=ERROR,
+            axes.set_title(_instead(glyph), fontsize=7.5, pad=5, loc="right", color=ERROR,
                            fontweight="normal")  # fmt: skip
     _bar(figure, list(grid), norm, colors, record, line)
     return figure

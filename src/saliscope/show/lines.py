@@ -63,6 +63,8 @@ class Line:
     signed : bool
     slopes : bool
         Whether values are slopes, whose sign says what a lighter pixel does.
+    scale : float
+        Pixels of the picture as it came per pixel here: a result keeps large ones smaller.
     """
 
     picture: npt.NDArray[np.uint8]
@@ -71,6 +73,7 @@ class Line:
     mistakes: list[dict[str, Any]]
     signed: bool
     slopes: bool
+    scale: float = 1.0
 
     @property
     def width(self) -> int:
@@ -182,7 +185,9 @@ def line_of(record: Record) -> Line:
             for n, values in zip(_numbers(record), maps, strict=True)
         ]  # fmt: skip
     slopes = "per unit of input" in str(record.meta.get("unit", ""))
-    return Line(picture, box, glyphs, mistakes, bool(record.meta.get("signed", True)), slopes)
+    return Line(
+        picture, box, glyphs, mistakes, bool(record.meta.get("signed", True)), slopes, 1 / across
+    )
 
 
 def _moved(item: Mapping[str, Any], across: float) -> dict[str, Any]:
@@ -229,7 +234,8 @@ def _attention(record: Record) -> Line:
         Glyph(str(name), number, one)
         for number, (name, one) in enumerate(zip(names, maps, strict=True), 1)
     ]
-    return Line(picture, box, glyphs, [], signed=False, slopes=False)
+    scale = record.meta["picture"]["width"] / picture.shape[1]
+    return Line(picture, box, glyphs, [], signed=False, slopes=False, scale=scale)
 
 
 def character_maps(record: Record) -> tuple[list[str], FloatArray]:

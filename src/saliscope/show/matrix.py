@@ -50,7 +50,7 @@ def line_matrix(
 
     records: Sequence[Record] = [record] if beside is None else [record, beside]
     lines = [line_of(one) for one in records]
-    matrices = [line.profiles(max(8, line.width // _BINS)) for line in lines]
+    matrices = [line.profiles(max(8, round(line.width * line.scale / _BINS))) for line in lines]
     top = float(np.percentile(np.concatenate([m.max(1) for m in matrices]), SHARE)) or 1.0
     count = len(lines)
     most = max(len(line.glyphs) for line in lines)
@@ -63,9 +63,9 @@ def line_matrix(
     for k, (one, line, matrix) in enumerate(zip(records, lines, matrices, strict=True)):
         _picture(grid[0, k], line, _named(one))
         axes = grid[1, k]
-        image = axes.imshow(matrix, cmap=colors, vmin=0, vmax=top, aspect="auto",
-                            interpolation="nearest",
-                            extent=(0, line.width, len(line.glyphs) + 0.5, 0.5))  # fmt: skip
+        extent = (0.0, line.width * line.scale, len(line.glyphs) + 0.5, 0.5)
+        image = axes.imshow(matrix, cmap=colors, vmin=0, vmax=top, aspect="auto", extent=extent,
+                            interpolation="nearest")  # fmt: skip
         _rows(axes, line)
         axes.set_xlabel("x, pixels of the picture", fontsize=8)
     assert image is not None
@@ -108,6 +108,6 @@ def _rows(axes: Axes, line: Line) -> None:
     for row, glyph in enumerate(line.glyphs, 1):
         if glyph.left is not None and glyph.right is not None:
             wrong = glyph.mistake is not None
-            for x in (glyph.left, glyph.right):
+            for x in (glyph.left * line.scale, glyph.right * line.scale):
                 axes.plot([x, x], [row - 0.5, row + 0.5], color=ERROR if wrong else "white",
                           linewidth=0.9, alpha=0.9)  # fmt: skip

@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from saliscope.models.identity import parts_of, tensors_of
+
 __all__ = ["lock", "quiet", "threads"]
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
@@ -102,8 +104,8 @@ def quiet(module: nn.Module, seed: int = 0) -> Iterator[None]:
     """
     threads = torch.get_num_threads()
     with lock(module), _process(seed):
-        training = [(part, part.training) for part in module.modules()]
-        frozen = [p for p in module.parameters() if p.requires_grad]
+        training = [(part, part.training) for part in parts_of(module)]
+        frozen = [p for p in tensors_of(module, buffers=False) if p.requires_grad]
         try:
             for part, flag in training:
                 if flag:  # setting an attribute of a module costs much more than reading it

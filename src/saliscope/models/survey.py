@@ -293,10 +293,12 @@ def find(model: TorchModel, sample: Sample, name: str | None) -> Place:
         The model has no such module.
     """
     if name is not None:
-        parts = [inner for inner, _ in model.module.named_modules() if inner]
-        if name not in parts:
+        try:
+            model.module.get_submodule(name or " ")
+        except AttributeError as error:
+            parts = [inner for inner, _ in model.module.named_modules() if inner]
             msg = f"layer {name!r} does not exist in {model.name}: {nearest(name, parts)}"
-            raise OptionError(msg)
+            raise OptionError(msg) from error
     units = sample.units
     built = sample.context.get("structure") or structure(model.module)
     key = (name, units.dims, units.shape, built)

@@ -17,7 +17,7 @@ from saliscope.core.health import Finding, finding
 from saliscope.core.model import Pass, Piece, Reader, Said, Sample
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import FloatArray
-from saliscope.models.identity import weights_of
+from saliscope.models.identity import parts_of, tensors_of, weights_of
 from saliscope.models.memory import PeakBytes
 from saliscope.models.quiet import lock, quiet
 from saliscope.models.readout import ReadOff, accumulating, read_each
@@ -86,9 +86,10 @@ class TorchModel:
     def __init__(self, module: nn.Module, name: str) -> None:
         self.module = module
         self.name = name
-        first = next(iter([*module.parameters(), *module.buffers()]), None)
+        first = next(tensors_of(module), None)
         self.device = first.device if first is not None else torch.device("cpu")
-        floating = next((p for p in module.parameters() if p.is_floating_point()), None)
+        each = tensors_of(module, buffers=False)
+        floating = next((p for p in each if p.is_floating_point()), None)
         self.dtype = floating.dtype if floating is not None else None
         self.noticed: tuple[Finding, ...] = ()
 
@@ -135,7 +136,7 @@ class TorchModel:
         """Training mode, reduced precision, and what loading noticed."""
         found = list(self.noticed)
         with lock(self.module):  # while another thread runs the module, its mode is not its own
-            training = any(part.training for part in self.module.modules())
+            training = any(part.training for part in parts_of(self.module))
         if training:
             found.append(finding("training_mode"))
         if self.dtype in {torch.float16, torch.bfloat16}:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import unicodedata
 import zipfile
 from collections import defaultdict
@@ -99,7 +100,7 @@ def words_of(line: Composed, ratio: float = 1.5, least: int = 6) -> list[Word]:
     letters_of = np.array([len(text) for text in texts]) / sum(map(len, texts))
     inked = np.array([
         np.ptp(with_ink[(with_ink >= left) & (with_ink < right)]) + 1
-        for left, right in zip(edges[:-1], edges[1:], strict=True)
+        for left, right in itertools.pairwise(edges)
     ])  # fmt: skip
     expected = letters_of * inked.sum()
     if ((inked < expected / 2) | (inked > expected * 2)).any():
@@ -113,8 +114,10 @@ def words_of(line: Composed, ratio: float = 1.5, least: int = 6) -> list[Word]:
 def pasted(lines: Sequence[Composed], count: int, parts: int = 4, seed: int = 0) -> list[Composed]:
     """Return lines of words of one writer, from different lines, in an order that nobody wrote.
 
-    A word's paper is brought to the tone of the first one's, so that the seams do not show. The
-    place of a character is its word, from seam to seam; a space belongs to none (NaN).
+    A word's paper is brought to the tone of the first one's, so that the seams do not show. Between
+    words stands paper of random width (in each row the median of the word's own columns without
+    ink), so that where a word stands does not follow from its number. The place of a character is
+    its word as it was cut out; a space has none (NaN).
     """
     draw = np.random.default_rng(seed)
     by_writer: dict[str, list[Word]] = defaultdict(list)
@@ -132,13 +135,27 @@ def pasted(lines: Sequence[Composed], count: int, parts: int = 4, seed: int = 0)
         images, places, edge = [], [], 0
         for n, word in enumerate(words):
             moved = word.image + (tone - float(np.median(word.image)))
-            images.append(np.clip(moved, 0, 255).round().astype(np.uint8))
-            end = edge + moved.shape[1]
-            places += ([(np.nan, np.nan)] if n else []) + [(edge, end)] * len(word.text)
-            edge = end
+            before, after = (int(x) for x in draw.integers(0, 32, 2))
+            wide = _extended(np.clip(moved, 0, 255).round().astype(np.uint8), before, after)
+            images.append(wide)
+            begin = edge + before
+            places += [(np.nan, np.nan)] if n else []
+            places += [(begin, begin + moved.shape[1])] * len(word.text)
+            edge += wide.shape[1]
         text = " ".join(word.text for word in words)
         made.append(Composed(np.concatenate(images, 1), text, places, writer))
     return made
+
+
+def _extended(word: Gray, before: int, after: int) -> Gray:
+    """Return a word with more paper on both sides, like its first and last columns without ink."""
+    inked = np.flatnonzero(ink(word).any(0))
+    left, right = max(1, int(inked[0])), max(1, word.shape[1] - 1 - int(inked[-1]))
+
+    def paper(edge: Gray, width: int) -> Gray:
+        return np.repeat(np.median(edge, axis=1)[:, None], width, 1).round().astype(np.uint8)
+
+    return np.concatenate([paper(word[:, :left], before), word, paper(word[:, -right:], after)], 1)
 
 
 def digits(data: Path, count: int, length: int = 6, seed: int = 0) -> list[Composed]:
@@ -187,15 +204,19 @@ def letters(data: Path, count: int, length: int = 8, seed: int = 0) -> list[Comp
 def _side_by_side(
     glyphs: Sequence[tuple[str, npt.NDArray[np.float64]]], draw: np.random.Generator, writer: str
 ) -> Composed:
-    """Return glyphs in a row, cut to their ink, with a few pixels of paper between them."""
+    """Return glyphs in a row, cut to their ink, with 4 to 40 pixels of paper between them.
+
+    Uneven gaps and margins: where a glyph stands shall not follow from its number.
+    """
     cut: list[tuple[str, npt.NDArray[np.float64]]] = []
     for text, strength in glyphs:
         seen = np.flatnonzero(strength.max(0) > 0.2)
         cut.append((text, strength[:, seen[0] : seen[-1] + 1]))
-    gaps = draw.integers(4, 8, len(cut))
-    width = 16 + sum(part.shape[1] for _, part in cut) + int(gaps.sum())
+    gaps = draw.integers(4, 40, len(cut))
+    margin = int(draw.integers(8, 80))
+    width = margin + 8 + sum(part.shape[1] for _, part in cut) + int(gaps.sum())
     line = np.zeros((HEIGHT, width))
-    places, left = [], 8
+    places, left = [], margin
     for (_, part), gap in zip(cut, gaps, strict=True):
         top = (HEIGHT - part.shape[0]) // 2
         line[top : top + part.shape[0], left : left + part.shape[1]] = part

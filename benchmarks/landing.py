@@ -12,8 +12,8 @@ character of the same line, and the character's number alone):
 (c) real lines: does painting the 10 % of columns where the map is highest with paper lower the
     character's own log-probability more than that of any character three or more away?
 
-Characters that were read right are drawn at random, two of each line. What was counted is kept in
-`--keep`, so that parts can be run one by one.
+Characters that were read right are drawn at random, two of each line that stand apart (in (a) in
+different words). What was counted is kept in `--keep`, so that parts can be run one by one.
 """
 
 from __future__ import annotations
@@ -70,12 +70,13 @@ WAYS = {
     "integrated gradients from paper": Way(
         "integrated_gradients", costly=True, options={"baseline": "paper", "steps": 8}
     ),
-    "Grad-CAM": Way("grad_cam"),
+    "Grad-CAM": Way("grad_cam", costly=True),
+    "LayerCAM": Way("layer_cam", costly=True),
     "occlusion by columns": Way(
-        "occlusion", costly=True, options={"fill": "paper", "window": (48, 8), "stride": (48, 8)}
+        "occlusion", options={"fill": "paper", "window": (48, 8), "stride": (48, 8)}
     ),
     "decoder: cross-attention": Way("cross_attention", "decoder"),
-    "decoder: gradient x input": Way("input_x_gradient", "decoder"),
+    "decoder: gradient x input": Way("input_x_gradient", "decoder", costly=True),
 }
 CONTROLS = ("random weights", "another character's map", "number alone")
 QUESTIONS = {
@@ -165,7 +166,7 @@ def drops(
     logs = steps.double().log_softmax(-1)
     said = model.head.said(steps[:1], [ids], 0)
     each = torch.stack(
-        [sum(w * logs[:, t, output] for t, output, w in one.terms) for one in said], 1
+        [torch.stack([w * logs[:, t, out] for t, out, w in one.terms]).sum(0) for one in said], 1
     )  # fmt: skip
     fell: npt.NDArray[np.float64] = (each[:1] - each[1:]).numpy()
     return fell
@@ -202,6 +203,21 @@ def untrained(model: Recognizer, seed: int = 0) -> Recognizer:
     return line_recognizer(LineNetwork(network.config).eval(), "random")
 
 
+def two(
+    right: Sequence[tuple[int, int]], line: Composed, draw: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Draw two characters that stand apart: in different words, or four characters or more."""
+    order = [right[i] for i in draw.permutation(len(right))]
+    for second in order[1:]:
+        first = order[0]
+        apart = abs(first[0] - second[0]) >= 4
+        if line.places:
+            apart = line.places[first[1]] != line.places[second[1]]
+        if apart:
+            return sorted([first, second])
+    return []
+
+
 def ask(
     question: str,
     lines: Sequence[Composed],
@@ -214,13 +230,13 @@ def ask(
     model = model.with_head(way.head)
     blank = untrained(model).with_head(way.head)
     draw = np.random.default_rng(seed)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for place, line in enumerate(lines):
         read = model.read(line.image).text
         every = right_ones(read, line)
-        if len(every) < 2 or len(read) < 6:
+        chosen = two(every, line, draw)
+        if len(chosen) < 2:
             continue
-        chosen = [every[i] for i in np.sort(draw.choice(len(every), 2, replace=False))]
         numbers = [number for number, _ in chosen]
         width = round(line.image.shape[1] * 48 / line.image.shape[0])
         maps = profiles(model, way, line.image, read, numbers)
@@ -233,11 +249,9 @@ def ask(
             sets["random weights"] = profiles(blank, way, line.image, read, numbers)
         every_map = [profile for some in sets.values() for profile in some]
         answers = landed(question, model, line, chosen * len(sets), every_map)
-        for n in range(len(chosen)):
-            rows.append({
-                "writer": line.writer,
-                **{name: answers[2 * k + n] for k, name in enumerate(sets)},
-            })  # fmt: skip
+        rows.extend(
+            {"writer": line.writer, **dict(zip(sets, answers[n::2], strict=True))} for n in (0, 1)
+        )
     return rows
 
 
@@ -267,8 +281,8 @@ def score(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]:
 
 
 HEAD = (
-    "| map | characters (writers) | lands | random weights | another character's map | number alone "
-    "| above the best control |\n|---|---|---|---|---|---|---|"
+    "| map | characters (writers) | lands | random weights | another character's map "
+    "| number alone | above the best control |\n|---|---|---|---|---|---|---|"
 )
 
 
@@ -296,7 +310,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=300, help="pasted lines")
     parser.add_argument("--glyphs", type=int, default=60, help="lines of glyphs, of each kind")
     parser.add_argument("--real", type=int, default=60, help="real lines")
-    parser.add_argument("--costly", type=int, default=60, help="lines for maps of many passes")
+    parser.add_argument("--costly", type=int, default=100, help="lines for maps of many passes")
     parser.add_argument("--random", type=int, default=60, help="lines for random weights")
     parser.add_argument("--widest", type=int, default=400, help="of the real lines, in pixels")
     parser.add_argument("--keep", type=Path, default=Path("build/landing.json"))

@@ -23,8 +23,9 @@ from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.target import POSITIONED, BoundTarget
 from saliscope.core.target_spec import as_target
+from saliscope.models.table.model import TableModel
 
-__all__ = ["Result", "compute"]
+__all__ = ["Result", "compute", "job_for"]
 
 Result = Attribution | SaliscopeError
 _Shared = dict[Hashable, Sequence[Baseline]]
@@ -142,6 +143,14 @@ def _predict(wanted: Plan, samples: Sequence[Sample], *, steady: bool) -> list[O
         return [None if a is None else next(found) for a in asked]
 
 
+def job_for(wanted: Plan, sample: Sample) -> Job:
+    """Return the job of explaining one sample, whose target is known without a look at it."""
+    layer = None
+    if "layer" in wanted.method.takes:
+        layer = wanted.model.layer(sample, getattr(wanted.options, "layer", None))
+    return _job(wanted, sample, layer, None, {})
+
+
 def _job(
     wanted: Plan, sample: Sample, layer: Layer | None, predicted: Outcome | None, shared: _Shared
 ) -> Job:
@@ -184,18 +193,21 @@ def _replacements(
 ) -> tuple[Baseline, Sequence[Baseline]]:
     """Return what stands in place of units, and the background where the method takes one.
 
-    A method that takes both has a background only where the user gives one; one that takes examples
-    has the others of a tensor.
+    A method that takes both has a background where the user gives one, or where the input brings
+    one (the rows of a table); one that takes examples has the others of a tensor.
     """
     takes, model = wanted.method.takes, wanted.model
     background: Sequence[Baseline] = ()
-    if "examples" in takes and wanted.baseline is None:
+    given = wanted.baseline is not None or wanted.fill is not None
+    if "background" in takes and sample.context.get("background") and not given:
+        background = sample.context["background"]
+    elif "examples" in takes and wanted.baseline is None:
         background = sample.context.get("others", ())
     elif takes & {"examples", "background"} and (
         wanted.baseline is not None or "fill" not in takes
     ):
         background = _background(wanted, sample, shared)
-    if "fill" in takes:
+    if "fill" in takes and not (background and wanted.fill is None):
         return model.fill(sample, wanted.fill), background
     if background:
         return background[0], background
@@ -212,10 +224,18 @@ def _background(wanted: Plan, sample: Sample, shared: _Shared) -> Sequence[Basel
     kind = None if value is None else (tuple(value.shape), str(value.dtype), own)
     if kind in shared:
         return shared[kind]
-    made = [wanted.model.baseline(sample, each) for each in _several(wanted.baseline, sample)]
+    if isinstance(wanted.model, TableModel) and not _words(wanted.baseline):
+        made = wanted.model.several(wanted.baseline)
+    else:
+        made = [wanted.model.baseline(sample, each) for each in _several(wanted.baseline, sample)]
     if kind is not None:
         shared[kind] = made
     return made
+
+
+def _words(given: object) -> bool:
+    """Whether a baseline is given by name, or none is."""
+    return given is None or isinstance(given, str)
 
 
 def _several(given: Any, sample: Sample) -> Sequence[Any]:

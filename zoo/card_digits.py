@@ -51,8 +51,9 @@ has no digits; it serves here only as what the model does not know.
 
 Test: pictures {parts} of the file, two unbroken runs, so that hardly any test
 picture has a training picture beside it in the file; writers are not named in MNIST, so that it
-cannot be said for sure that nobody wrote on both sides. As these pictures are MNIST's own test set, **the accuracy below must not be set
-beside published MNIST results.** Nothing was chosen by the test pictures.
+cannot be said for sure that nobody wrote on both sides. As these pictures are MNIST's own test
+set, **the accuracy below must not be set beside published MNIST results.** Nothing was chosen by
+the test pictures.
 
 ## Accuracy
 

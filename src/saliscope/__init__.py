@@ -104,8 +104,13 @@ class _Package(types.ModuleType):
 sys.modules[__name__].__class__ = _Package
 
 
+_PARTS = ("bottleneck", "sites", "study")
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name on first use, so that ``import saliscope`` is quick."""
+    if name in _PARTS:
+        return import_module(f"saliscope.{name}")
     if name not in _WHERE:
         msg = f"module 'saliscope' has no attribute {name!r}"
         raise AttributeError(msg)
@@ -115,4 +120,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+    return sorted({*globals(), *_WHERE, *_PARTS})

@@ -249,6 +249,63 @@ def read(
     )  # fmt: skip
 
 
+@app.command(
+    epilog="""\b
+Examples:
+  saliscope bottleneck sample -o out/
+  saliscope bottleneck proteins.fasta --variants HBB:E7V,HBB:K9E --probes none -o out/
+  saliscope bottleneck proteins.fasta --labels 'binding=sites.fasta' -o out/
+  saliscope bottleneck sample -m package.module:factory --encoder enc \\
+      --bottleneck slots --decoder dec -o out/
+
+\b
+INPUT is FASTA, a folder with the files of FLIP, or 'sample'. Labels: FASTA with a letter or digit
+for each residue, or CSV with name,value. Probes need scikit-learn.
+Cost: about thirty model passes per protein and ten per variant; probes take minutes.
+Writes a CSV per table, analysis.md and its numbers in analysis.csv, figures/, report.html.
+Exit code: 0; 2 on bad input.
+""",
+)
+def bottleneck(
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="FASTA, a folder of FLIP, or 'sample'")
+    ],
+    out: Out,
+    model: Model = "zoo:bottleneck",
+    encoder: Annotated[str | None, typer.Option(metavar="MODULE", help="name of a module")] = None,
+    part: Annotated[
+        str | None, typer.Option("--bottleneck", metavar="MODULE", help="name of a module")
+    ] = None,
+    decoder: Annotated[str | None, typer.Option(metavar="MODULE", help="name of a module")] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="what is asked about; repeatable")
+    ] = None,
+    most: Annotated[int, typer.Option(help="proteins with labels of each kind")] = 96,
+    variants: Annotated[
+        str, typer.Option(help="missense variants: a number by chance, or E7V,NAME:E7V")
+    ] = "24",
+    rival: Annotated[str, typer.Option(help="protein model beside it, or none")] = "zoo:protein",
+    probes: Annotated[str, typer.Option(help="linear,nonlinear, one of them, or none")] = (
+        "linear,nonlinear"
+    ),
+    folds: Annotated[int, typer.Option(help="parts that families are dealt to")] = 5,
+    dimension: Annotated[
+        int | None, typer.Option(help="of every representation (default: numbers of a slot)")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Say what goes through the bottleneck of an encoder-decoder."""
+    from saliscope.cli.bottleneck import run
+
+    run(
+        source, model, out, parts=(encoder, part, decoder), labels=labels or [], most=most,
+        variants=variants, rival=rival, probes=probes, folds=folds, dimension=dimension, seed=seed,
+        device=device, quiet=quiet,
+    )  # fmt: skip
+
+
 @app.command(epilog="Example: saliscope models zoo:protein\n\nCost: none, no model is run.")
 def models(
     name: Annotated[
@@ -281,7 +338,7 @@ def demo(
     out: Out = "saliscope-demo",
     quiet: Quiet = False,
 ) -> None:
-    """Explain two proteins, three reviews and a person's variants."""
+    """Explain two proteins, three reviews, a line of handwriting and a person's variants."""
     from saliscope.cli.demo import run
 
     run(out, quiet=quiet)

@@ -1,6 +1,7 @@
 """Draw the pictures of the README and the documentation with the models of the package.
 
-``python docs/make_figures.py`` writes ``docs/_static/protein.svg`` and ``docs/_static/text.svg``.
+``python docs/make_figures.py`` writes ``protein.svg``, ``text.svg`` and ``line.svg`` into
+``docs/_static``.
 The same models give the same files.
 """
 
@@ -35,7 +36,19 @@ def text() -> Path:
     return save_figure(figure, HERE / "text.svg")
 
 
+def line() -> Path:
+    """Draw the mistakes in a line of handwriting."""
+    from saliscope.reading import explain_mistakes, read_truth
+
+    lines = Path(str(resources.files("saliscope"))) / "samples" / "lines"
+    (truth,) = read_truth(lines / "lines.tsv").of([lines / "roman.jpg"])
+    _, maps = explain_mistakes("zoo:handwriting", lines / "roman.jpg", truth)
+    assert maps is not None
+    title = "\u201cTomau\u201d for \u201croman\u201d: why, by zoo:handwriting"
+    return save_figure(maps.plot(title=title), HERE / "line.svg")
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
-    for made in (protein(), text()):
+    for made in (protein(), text(), line()):
         print(made.relative_to(HERE.parent.parent))

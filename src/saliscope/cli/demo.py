@@ -1,4 +1,4 @@
-"""`saliscope demo`: proteins, reviews and a person's variants, by the models of the package."""
+"""`saliscope demo`: proteins, reviews, a line of handwriting and a person's variants."""
 
 from __future__ import annotations
 
@@ -40,18 +40,34 @@ def run(out: str, *, quiet: bool) -> None:
         masked = explain(model, reviews, method="masking", progress=not quiet)
         for two in zip(paths, masked, strict=True):
             shown += two
+        shown += _line(samples / "lines", quiet=quiet)
         for record in shown:
             if isinstance(record, Attribution):
                 say(brief(record), quiet=quiet)
         for line in doubts(shown):
             say(line, quiet=quiet)
         report = folder.path / "report.html"
-        write_report(report, shown, "Saliscope demo: two proteins and three reviews")
+        title = "Saliscope demo: two proteins, three reviews and a line of handwriting"
+        write_report(report, shown, title)
         variants = _variants(samples / "tpmt", folder.path / "variants.html", quiet=quiet)
         say(f"{time.perf_counter() - start:.0f} s", quiet=quiet)
         print(report)
         if variants is not None:
             print(variants)
+
+
+def _line(samples: Path, *, quiet: bool) -> list[Record]:
+    """Read a line of handwriting: a map of each mistake, and of each character."""
+    from saliscope.reading import explain_characters, explain_mistakes, read_truth
+
+    file = samples / "roman.jpg"
+    (truth,) = read_truth(samples / "lines.tsv").of([file])
+    model = load("zoo:handwriting")
+    say(f"zoo:handwriting on {file.name}", quiet=quiet)
+    found, wrong = explain_mistakes(model, file, truth)
+    say(f"  read {found.reading.text!r}, written {truth!r}", quiet=quiet)
+    each = explain_characters(model, file, truth)
+    return [each] if wrong is None else [wrong, each]
 
 
 def _variants(samples: Path, report: Path, *, quiet: bool) -> Path | None:

@@ -255,7 +255,8 @@ def _cell(
         return
     a, b = glyph.left, glyph.right
     if box:
-        axes.add_patch(Rectangle((a - 1, 0.5), b - a + 2, high - 1, fill=False, edgecolor=ERROR,
+        a, b = max(a - 1, first + 0.5), min(b + 1, last - 0.5)
+        axes.add_patch(Rectangle((a, 0.5), b - a, high - 1, fill=False, edgecolor=ERROR,
                                  linewidth=1.1))  # fmt: skip
     else:
         axes.plot([a, b], [high + 1.5, high + 1.5], color=ERROR if glyph.mistake else INK,

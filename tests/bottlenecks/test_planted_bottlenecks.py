@@ -74,7 +74,7 @@ def test_probes_tell_composition_from_order() -> None:
 def test_an_informative_bottleneck_beats_every_baseline(protein: ProteinModel) -> None:
     task = Task("told", "residue", "class", tuple(cuts.Told.of(p) for p in PROTEINS))
     found = audited(
-        cuts.Told(), tasks=[task], rival=protein, variants=0, dimension=4,
+        cuts.Told(), tasks=[task], rival=protein, variants=0, dimension=4, folds=2,
         probes=("linear", "nonlinear"),
     )  # fmt: skip
     table = found["probes"]

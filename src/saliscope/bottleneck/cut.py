@@ -28,6 +28,7 @@ from saliscope.models.loading import load
 from saliscope.models.quiet import quiet
 from saliscope.models.rewriting import RewritingModel
 from saliscope.models.torch_model import TorchModel, as_numpy
+from saliscope.models.vision.line_network import LineNetwork
 from saliscope.models.vision.recognizer import Recognizer
 
 __all__ = ["Cut", "Pressed", "cut_of"]
@@ -254,7 +255,8 @@ def cut_of(
     ----------
     model : object
         Anything that `saliscope.load` takes. The parts of encoder-decoders of transformers (T5,
-        BART, vision encoder-decoders) and of `zoo:bottleneck` are known.
+        BART, vision encoder-decoders), of `zoo:bottleneck` and of `zoo:handwriting#decoder` are
+        known.
     encoder, bottleneck, decoder : str, optional
         Names of modules, as `named_modules` gives them. The bottleneck is where numbers are taken
         from, and put: its first output, (rows, slots, width) or (rows, width).
@@ -283,7 +285,7 @@ that name: did you mean 'bottleneck'?
     module = model
     if not isinstance(model, nn.Module) or feed is None:
         adapter = load(model)
-        if not isinstance(adapter, TorchModel) or not isinstance(adapter.module, nn.Module):
+        if not isinstance(adapter, TorchModel) or "gradients" not in adapter.offers:
             msg = f"{adapter.name} is a function, which has no parts; give a torch module"
             raise OptionError(msg)
         module = adapter.writer if isinstance(adapter, Recognizer) else adapter.module
@@ -326,6 +328,9 @@ def _known(module: nn.Module) -> dict[str, str]:
         return {"encoder": "encoder", "bottleneck": "bottleneck", "decoder": "decoder"}
     found: dict[str, str] = {}
     for prefix, part in module.named_modules():
+        if isinstance(part, LineNetwork):
+            named = {"encoder": "norm", "bottleneck": "norm", "decoder": "layers"}
+            return {word: f"{prefix}.{own}".removeprefix(".") for word, own in named.items()}
         if not isinstance(part, PreTrainedModel):
             continue
         if getattr(part.config, "is_encoder_decoder", False) is not True:

@@ -143,8 +143,10 @@ def _standing(audit: Audit, task: str) -> tuple[bool, bool]:
 def _what(audit: Audit, n: _Numbers) -> str:
     meta = audit.meta
     fixed = not isinstance(meta["slots"], str)
-    slots = n(meta["slots"], "count", "audit.json", "slots") if fixed else meta["slots"]
     width = n(meta["width"], "count", "audit.json", "width")
+    slots = "as many slots as places, of"
+    if fixed:
+        slots = f"{n(meta['slots'], 'count', 'audit.json', 'slots')} slots of"
     given = n(meta["inputs"], "count", "audit.json", "inputs")
     of = f" of {n(meta['families'], 'count', 'audit.json', 'families')} families"
     shown = (
@@ -153,8 +155,8 @@ def _what(audit: Audit, n: _Numbers) -> str:
     )  # fmt: skip
     return _section(
         "What was cut",
-        f"{audit.model} was cut at its module {audit.parts['bottleneck']}: {slots} slots of "
-        f"{width} numbers between encoder and decoder. {shown}. {given} inputs"
+        f"{audit.model} was cut at its module {audit.parts['bottleneck']}: {slots} "
+        f"{width} numbers each between encoder and decoder. {shown}. {given} inputs"
         f"{of if meta['residues'] else ''} were pressed through it; intervals are of redrawn "
         "families.",
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from saliscope.api.inputs import Input, read_fasta, read_texts
     from saliscope.api.measuring import measure
     from saliscope.api.pages import read_lines
+    from saliscope.api.trusting import trust
     from saliscope.attention.map import AttentionMap
     from saliscope.core.attribution import Attribution
     from saliscope.core.class_target import Class, Contrast, Output, Predicted
@@ -58,6 +59,7 @@ _WHERE = {
     "recognizer": "models.vision.declaring",
     "load": "models.loading",
     "measure": "api.measuring",
+    "trust": "api.trusting",
     "methods": "core.registry",
     "DEFAULTS": "core.defaults",
     "Attribution": "core.attribution",
@@ -81,7 +83,7 @@ __all__ = [
     "OptionError", "OutOfMemoryError", "Output", "Predicted", "Projection", "RefusedError",
     "SaliscopeError", "String", "Substitution", "Tag", "Together", "Token", "ToleranceError",
     "attention", "explain", "image_model", "load", "measure", "methods", "read_fasta", "read_lines",
-    "read_texts", "recognizer",
+    "read_texts", "recognizer", "trust",
 ]  # fmt: skip
 
 render.register("plot", "saliscope.show:plot")

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from saliscope.cli.sites import app as sites
+from saliscope.cli.trust import app as trust
 from saliscope.cli.variants import app as variants
 from saliscope.core.errors import SaliscopeError
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 
 app.add_typer(sites)
+app.add_typer(trust)
 app.add_typer(variants)
 
 # What typer raises for a command that is typed wrong; newer versions carry their own copy of click.

@@ -80,7 +80,7 @@ def line_recognizer(
     made = Recognizer(
         network, name, LinePreparation(height=config.height, colors="L"), frames,
         others={"decoder": steps}, layer_name=f"stages.{len(network.stages) - 1}",
-        writer=LineWriter(network),
+        writer=LineWriter(network).train(network.training),
     )  # fmt: skip
     return made.with_head(head)
 

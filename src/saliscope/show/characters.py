@@ -20,8 +20,8 @@ from saliscope.show.reading import heading, method_of
 from saliscope.show.style import INK, LOWER, MUTED, RAISE, clip, drawn, new_figure, number
 
 __all__ = [
-    "ERROR", "character_grid", "line_characters", "mistake_crops", "mistakes", "shared_scale",
-    "told",
+    "ERROR", "character_grid", "headed", "line_characters", "mistake_crops", "mistakes",
+    "shared_scale", "told",
 ]  # fmt: skip
 
 ERROR = "#b3261e"
@@ -60,7 +60,8 @@ def character_grid(
     line = line_of(record)
     shown = line.glyphs[:MOST_CELLS]
     norm, colors = shared_scale(record, line, heights, colormap)
-    columns = min(len(shown), max(4, round(12 / max(1.0, heights))), 10)
+    many = len(shown) > 36
+    columns = min(len(shown), max(4, round((16 if many else 12) / max(1.0, heights))), 10)
     rows = -(-len(shown) // columns)
     side = 8.6 / columns
     figure = new_figure(
@@ -69,7 +70,7 @@ def character_grid(
     notes = [f"{len(line.glyphs) - len(shown)} more are not drawn"] * (
         len(line.glyphs) > MOST_CELLS
     )
-    _head(figure, record, title, ["all on one scale", *notes])
+    headed(figure, record, title, ["all on one scale", *notes])
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
@@ -77,11 +78,11 @@ def character_grid(
         _cell(axes, line, glyph, heights, norm, colors, alpha)
         sure = "" if glyph.confidence is None else f"  {glyph.confidence:.2f}"
         wrong = glyph.mistake is not None
-        axes.set_title(f"{glyph.text}{sure}", fontsize=9, pad=5, loc="left",
+        axes.set_title(f"{glyph.text}{sure}", fontsize=8 if many else 9, pad=5, loc="left",
                        fontweight="bold", color=ERROR if wrong else INK)  # fmt: skip
         if wrong:
-            axes.set_title(_instead(glyph), fontsize=7.5, pad=5, loc="right", color=ERROR,
-                           fontweight="normal")  # fmt: skip
+            axes.set_title(_instead(glyph), fontsize=6.5 if many else 7.5, pad=5, loc="right",
+                           color=ERROR, fontweight="normal")  # fmt: skip
     _bar(figure, list(grid), norm, colors, record, line)
     return figure
 
@@ -121,8 +122,8 @@ def mistakes(
         rows * (side / heights + 0.34) + (0.15 if title == "" else 0.6),
         "constrained",
     )
-    signs = "orange: speaks for what was read, blue: for the truth" if line.signed else ""
-    _head(figure, record, title, [signs] if signs and colormap is None else [])
+    signs = "orange: for what was read, blue: for the truth" if line.signed else ""
+    headed(figure, record, title, [signs] if signs and colormap is None else [])
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
@@ -193,7 +194,7 @@ def line_characters(record: Record, *, title: str | None = None) -> Figure:
     top = float(np.quantile(curves.max(1), 0.9)) if len(curves) else 1.0
     curves = np.clip(curves / (top or 1.0), 0, 1.15)
     middles = [_middle(line, glyph) for glyph in line.glyphs]
-    cuts = _cuts(line, middles)
+    cuts = _cuts(line)
     high = line.height
     longest = max(b - a for a, b in pairwise(cuts))
     scale = 9.0 / longest  # inches per pixel
@@ -274,15 +275,15 @@ def _crop(
     return blend(line.picture[:, first:last], box, glyph.values, norm, colors, alpha)
 
 
-def told(glyph: Glyph) -> str:
-    """Return what is wrong in a few words."""
+def told(glyph: Glyph, *, sure: bool = True) -> str:
+    """Return what is wrong in a few words, and how sure the model was."""
     mistake = glyph.mistake or {}
-    sure = "" if glyph.confidence is None else f" ({glyph.confidence:.2f})"
+    number_ = "" if glyph.confidence is None or not sure else f" ({glyph.confidence:.2f})"
     if mistake.get("kind") == "missed":
         return f"missed {_shown(mistake['truth'])}"
     if mistake.get("kind") == "inserted":
-        return f"{glyph.text}{sure}, nothing there"
-    return f"{glyph.text}{sure} for {_shown(mistake.get('truth', ''))}"
+        return f"{glyph.text}{number_}, nothing there"
+    return f"{glyph.text}{number_} for {_shown(mistake.get('truth', ''))}"
 
 
 def _instead(glyph: Glyph) -> str:
@@ -302,11 +303,14 @@ def _middle(line: Line, glyph: Glyph) -> float:
     return (first + last) / 2
 
 
-def _cuts(line: Line, middles: list[float]) -> list[float]:
+def _cuts(line: Line) -> list[float]:
     """Return where a long line is cut into rows of about equal length, between characters."""
     count = max(1, round(line.width / (_PIECE * line.height)))
-    places = sorted(middles)
-    between = [(a + b) / 2 for a, b in pairwise(places)]
+    places = sorted(
+        (m, m, m) if g.left is None or g.right is None else (m, g.left, g.right)
+        for g, m in ((glyph, _middle(line, glyph)) for glyph in line.glyphs)
+    )
+    between = [(right + left) / 2 for (_, _, right), (_, left, _) in pairwise(places)]
     cuts = [0.0]
     for k in range(1, count):
         ideal = line.width * k / count
@@ -335,8 +339,9 @@ def _boxed(axes: Axes, wrong: dict[str, object], high: int, start: float, end: f
     missed = wrong["kind"] == "missed"
     if missed:  # a gap may be wide: mark its middle
         a = b = (a + b) / 2
+    left, right = max(a - 1.5, start + 0.7), min(b + 1.5, end - 0.7)
     axes.add_patch(
-        Rectangle((a - 1.5, 0), b - a + 3, high, fill=False, edgecolor=ERROR, linewidth=1.1,
+        Rectangle((left, 0), right - left, high, fill=False, edgecolor=ERROR, linewidth=1.1,
                   linestyle=(0, (2, 1)) if missed else "solid", zorder=4)
     )  # fmt: skip
     told = _shown(str(wrong["truth"])) or "–"
@@ -344,12 +349,13 @@ def _boxed(axes: Axes, wrong: dict[str, object], high: int, start: float, end: f
               fontsize=8, color=ERROR, fontweight="bold", clip_on=True)  # fmt: skip
 
 
-def _head(figure: Figure, record: Record, title: str | None, notes: list[str]) -> None:
+def headed(figure: Figure, record: Record, title: str | None, notes: list[str]) -> None:
+    """Write the heading of a figure, and leave room for it."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     engine = figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
-    engine.set(w_pad=0.05, h_pad=0.04)
+    engine.set(w_pad=0.05, h_pad=0.04, wspace=0.05, hspace=0.03)
     if title == "":
         return
     _title(figure, record, title, notes)
@@ -374,8 +380,9 @@ def _bar(
     most = max(float(np.nanmax(np.abs(g.values), initial=0.0)) for g in line.glyphs)
     over = most > norm.vmax * (1 + 1e-9)
     extend = "neither" if not over else "both" if line.signed else "max"
+    long = min(28, 9 * figure.get_figheight())
     made = figure.colorbar(ScalarMappable(norm, colors), ax=axes, pad=0.02, fraction=0.02,
-                           extend=extend, aspect=min(28, 9 * figure.get_figheight()))  # fmt: skip
+                           extend=extend, extendfrac=0.03, aspect=long)  # fmt: skip
     made.outline.set_visible(False)
     made.ax.tick_params(labelsize=7)
     unit = "share" if record.kind == "attention_map" else record.meta.get("unit", "value")

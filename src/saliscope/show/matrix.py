@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from saliscope.core.record import Record
-from saliscope.show.characters import ERROR
+from saliscope.show.characters import ERROR, headed
 from saliscope.show.lines import Line, line_of
 from saliscope.show.pictures import SHARE
-from saliscope.show.reading import heading, method_of
+from saliscope.show.reading import method_of
 from saliscope.show.style import MUTED, SEQUENTIAL, clip, drawn, new_figure
 
 __all__ = ["line_matrix"]
@@ -28,8 +29,9 @@ def line_matrix(
 ) -> Figure:  # fmt: skip
     """Draw the alignment of a text with its line: characters from top to bottom, x along the line.
 
-    A row is the map of one character as shares of its columns, so all rows have one scale. Ticks
-    mark where a CTC head reads the character. A reader who goes along the line sees a diagonal.
+    A row is the map of one character as shares of its columns, so all rows have one scale (of
+    square roots, so that faint shares are seen). Ticks mark where a CTC head reads the character.
+    A model that goes along the line gives a diagonal.
 
     Parameters
     ----------
@@ -58,25 +60,25 @@ def line_matrix(
     body = float(np.clip(0.155 * most, 1.6, 10.5))
     figure = new_figure(_WIDE, strip + body + (0.8 if title == "" else 1.2), "constrained")
     colors = colormap_of(SEQUENTIAL if colormap is None else colormap)
+    norm = PowerNorm(0.5, 0, top, clip=True)  # faint shares stay visible beside sharp ones
     grid = figure.subplots(2, count, squeeze=False, height_ratios=[strip, body])
     image = None
     for k, (one, line, matrix) in enumerate(zip(records, lines, matrices, strict=True)):
         _picture(grid[0, k], line, _named(one))
         axes = grid[1, k]
         extent = (0.0, line.width * line.scale, len(line.glyphs) + 0.5, 0.5)
-        image = axes.imshow(matrix, cmap=colors, vmin=0, vmax=top, aspect="auto", extent=extent,
+        image = axes.imshow(matrix, cmap=colors, norm=norm, aspect="auto", extent=extent,
                             interpolation="nearest")  # fmt: skip
         _rows(axes, line)
         axes.set_xlabel("x, pixels of the picture", fontsize=8)
     assert image is not None
     bar = figure.colorbar(image, ax=list(grid[1]), pad=0.015, fraction=0.03, extend="max",
-                          aspect=min(28, 9 * body))  # fmt: skip
+                          aspect=min(28, 9 * body), extendfrac=0.03)  # fmt: skip
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=7)
-    bar.set_label(f"share of a character's map per {_BINS} pixels", fontsize=8)
-    if title != "":
-        figure.suptitle(heading(record, title, 100), x=0.01, ha="left", fontsize=10.5,
-                        fontweight="bold")  # fmt: skip
+    ticks = [top * (k / 4) ** 2 for k in range(5)]
+    bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks], fontsize=7)
+    bar.set_label(f"share of a character's map per {_BINS} pixels (square-root colors)", fontsize=8)
+    headed(figure, record, title, ["characters against x"])
     return figure
 
 
@@ -95,9 +97,10 @@ def _picture(axes: Axes, line: Line, name: str) -> None:
 
 def _rows(axes: Axes, line: Line) -> None:
     """Name the rows, and mark where each character is read."""
-    every = max(1, -(-len(line.glyphs) // 68))
+    every = max(1, -(-len(line.glyphs) // 100))
+    size = 7.5 if len(line.glyphs) <= 66 else 6
     places = list(range(1, len(line.glyphs) + 1, every))
-    axes.set_yticks(places, [line.glyphs[n - 1].text for n in places], fontsize=7.5)
+    axes.set_yticks(places, [line.glyphs[n - 1].text for n in places], fontsize=size)
     for n, label in zip(places, axes.get_yticklabels(), strict=True):
         if line.glyphs[n - 1].mistake is not None:
             label.set_color(ERROR)
@@ -110,4 +113,4 @@ def _rows(axes: Axes, line: Line) -> None:
             wrong = glyph.mistake is not None
             for x in (glyph.left * line.scale, glyph.right * line.scale):
                 axes.plot([x, x], [row - 0.5, row + 0.5], color=ERROR if wrong else "white",
-                          linewidth=0.9, alpha=0.9)  # fmt: skip
+                          linewidth=0.7, alpha=0.7)  # fmt: skip

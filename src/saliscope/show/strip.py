@@ -106,7 +106,8 @@ def _cell(line: Line, glyph: Glyph, what: str, number_: int, count: int) -> dict
         if glyph.mistake is not None:
             truth = glyph.mistake["truth"]
             said += f", written {truth.replace(' ', '␣')}" if truth else ", nothing written"
-    cell: dict[str, Any] = {"text": glyph.text or "‸", "say": said, "left": None, "width": None,
+    text = told(glyph, sure=False) if what == "mistake" else glyph.text
+    cell: dict[str, Any] = {"text": text, "say": said, "left": None, "width": None,
                             "wrong": glyph.mistake is not None}  # fmt: skip
     if glyph.left is not None and glyph.right is not None:
         cell["left"] = round(100 * glyph.left / line.width, 2)

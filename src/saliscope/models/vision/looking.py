@@ -74,7 +74,9 @@ def looking(model: Recognizer, sample: Sample, kind: str) -> Looking:
     given = torch.tensor([[head.start, *ids]], device=model.device)
     arguments = {"pixel_values": model.given(sample.value[None]), "decoder_input_ids": given}
     chosen = _written(head, (*ids, head.end))
-    seen = _cells(sample, int(sample.context["memory"].shape[1]))
+    # A picture of any width gives frames along it; one of a fixed size may be cut into patches.
+    patches = model.preparation.size is not None
+    seen = _cells(sample, int(sample.context["memory"].shape[1]), patches=patches)
     if kind == "encoder" and model.eye is not None:
         eye = model.module.get_submodule(model.eye)
         return Looking(eye, {"pixel_values": arguments["pixel_values"]}, seen, seen, text)
@@ -124,7 +126,7 @@ def _written(head: StepHead, ids: tuple[int, ...]) -> Units:
     return Units(("position",), (len(ids),), "character", coords, keep)
 
 
-def _cells(sample: Sample, count: int) -> Units:
+def _cells(sample: Sample, count: int, *, patches: bool) -> Units:
     """Return what the encoder gives as units: frames along the line, or patches of the picture.
 
     Their centers are in pixels of the model's input.
@@ -132,7 +134,7 @@ def _cells(sample: Sample, count: int) -> Units:
     high, wide = sample.units.shape
     rows, columns, leading = 1, count, 0
     patch = sample.units.groupings["patch"]
-    if patch.grid:
+    if patches and patch.grid:
         down, across = map(len, patch.grid)
         if 0 <= count - down * across <= _LEADING and down * across > 1:
             rows, columns, leading = down, across, count - down * across

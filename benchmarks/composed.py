@@ -111,7 +111,7 @@ def words_of(line: Composed, ratio: float = 1.5, least: int = 6) -> list[Word]:
     ]
 
 
-def pasted(lines: Sequence[Composed], count: int, parts: int = 4, seed: int = 0) -> list[Composed]:
+def pasted(lines: Sequence[Composed], count: int, parts: int = 3, seed: int = 0) -> list[Composed]:
     """Return lines of words of one writer, from different lines, in an order that nobody wrote.
 
     A word's paper is brought to the tone of the first one's, so that the seams do not show. Between

@@ -1,6 +1,6 @@
 """Do the maps of a recognizer land on the right character? Measured on `zoo:handwriting`.
 
-    python -m benchmarks.landing --data DATA [--parts abc] [--write docs/handwriting-measures.md]
+    python -m benchmarks.landing --data DATA [--parts "a;c"] [--ways "LayerCAM;Grad-CAM"]
 
 Three questions, each beside three controls (a network of random weights, the map of another
 character of the same line, and the character's number alone):
@@ -13,7 +13,8 @@ character of the same line, and the character's number alone):
     character's own log-probability more than that of any character three or more away?
 
 Characters that were read right are drawn at random, two of each line that stand apart (in (a) in
-different words). What was counted is kept in `--keep`, so that parts can be run one by one.
+different words). What was counted is kept in `--keep`, so that parts can be run one by one, or side
+by side.
 """
 
 from __future__ import annotations
@@ -76,6 +77,9 @@ WAYS = {
         "occlusion", options={"fill": "paper", "window": (48, 8), "stride": (48, 8)}
     ),
     "decoder: cross-attention": Way("cross_attention", "decoder"),
+    "decoder: cross-attention, last layer": Way(
+        "cross_attention", "decoder", options={"layers": [-1]}
+    ),
     "decoder: gradient x input": Way("input_x_gradient", "decoder", costly=True),
 }
 CONTROLS = ("random weights", "another character's map", "number alone")
@@ -102,7 +106,7 @@ def profiles(
 ) -> list[Profile]:
     """Return the positive map mass per column of some characters of a text."""
     if way.method == "cross_attention":
-        attended = _cross_attention(model, image, text)
+        attended = _cross_attention(model, image, text, **way.options)
         return [attended[number - 1] for number in numbers]
     targets = [saliscope.Characters(text, at=number) for number in numbers]
     made = saliscope.explain(model, image, way.method, targets, **way.options)
@@ -110,11 +114,14 @@ def profiles(
 
 
 @torch.no_grad()
-def _cross_attention(model: Recognizer, image: npt.NDArray[np.uint8], text: str) -> Profile:
+def _cross_attention(
+    model: Recognizer, image: npt.NDArray[np.uint8], text: str, layers: Sequence[int] | None = None
+) -> Profile:
     """Return (characters, columns): mean over layers and heads at the step that writes each.
 
-    What `saliscope.attention(model, image, kind="cross", reduce="mean")` gives of the text that the
-    model reads, here of any text, so that random weights can be asked about the same one.
+    The mean over layers of `saliscope.attention(model, image, kind="cross", reduce="mean")`, which
+    is about the text that the model reads; here of any text, so that random weights can be asked
+    about the same one.
     """
     network = model.module
     assert isinstance(network, LineNetwork)
@@ -122,10 +129,10 @@ def _cross_attention(model: Recognizer, image: npt.NDArray[np.uint8], text: str)
     given = model.given(sample.value[None])
     memory, frames = network.encode(given, torch.tensor([given.shape[-1]]))
     seen: list[torch.Tensor] = []
-    layers: Any = network.layers
+    every: Any = network.layers
     hooks = [
-        layer.cross_attention.tap.register_forward_hook(lambda *a: seen.append(a[2]))
-        for layer in layers
+        every[i].cross_attention.tap.register_forward_hook(lambda *a: seen.append(a[2]))
+        for i in layers or range(len(every))
     ]
     try:
         ids = model.head.spelling.encode(text)
@@ -300,20 +307,26 @@ def table(counted: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
+def kept_in(folder: Path, question: str, name: str) -> Path:
+    """Return the file that keeps what was counted about one way to make a map."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / ("".join(c if c.isalnum() else "_" for c in f"{question} {name}") + ".json")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
-    parser.add_argument("--parts", default="abc")
-    parser.add_argument("--ways", default=",".join(WAYS), help="which maps, with commas")
+    parser.add_argument("--parts", default=";".join(QUESTIONS), help="which, with semicolons")
+    parser.add_argument("--ways", default=";".join(WAYS), help="which maps, with semicolons")
     parser.add_argument("--lines", type=int, default=300, help="pasted lines")
     parser.add_argument("--glyphs", type=int, default=60, help="lines of glyphs, of each kind")
     parser.add_argument("--real", type=int, default=60, help="real lines")
     parser.add_argument("--costly", type=int, default=100, help="lines for maps of many passes")
     parser.add_argument("--random", type=int, default=60, help="lines for random weights")
     parser.add_argument("--widest", type=int, default=400, help="of the real lines, in pixels")
-    parser.add_argument("--keep", type=Path, default=Path("build/landing.json"))
+    parser.add_argument("--keep", type=Path, default=Path("build/landing"), help="folder")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -328,23 +341,20 @@ def main() -> None:
         "b letters": letters(args.data, args.glyphs), "c": [whole[i] for i in order[: args.real]],
     }  # fmt: skip
     for question, lines in sets.items():
-        if question[0] not in args.parts:
+        if question not in args.parts.split(";"):
             continue
-        for name in args.ways.split(","):
+        for name in args.ways.split(";"):
             way = WAYS[name]
             some = lines[: args.costly] if way.costly else lines
             rows = ask(question, some, way, model, args.random)
-            args.keep.parent.mkdir(parents=True, exist_ok=True)
-            kept = json.loads(args.keep.read_text()) if args.keep.exists() else {}
-            kept.setdefault(question, {})[name] = rows
-            args.keep.write_text(json.dumps(kept))
+            kept_in(args.keep, question, name).write_text(json.dumps(rows))
             print(
                 f"{time.perf_counter() - start:.0f} s {question}\n{table({name: rows})}", flush=True
             )
-    kept = json.loads(args.keep.read_text())
     for question, words in QUESTIONS.items():
-        if question in kept:
-            known = {name: kept[question][name] for name in WAYS if name in kept[question]}
+        files = {name: kept_in(args.keep, question, name) for name in WAYS}
+        known = {name: json.loads(f.read_text()) for name, f in files.items() if f.exists()}
+        if known:
             print(f"\n{words}\n\n{table(known)}")
 
 

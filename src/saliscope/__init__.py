@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from saliscope.core.string_target import Characters, String
     from saliscope.core.target import Call, Many, Together
     from saliscope.models.loading import load
+    from saliscope.models.table.declaring import table_model
     from saliscope.models.vision.classifier import image_model
     from saliscope.models.vision.declaring import recognizer
 
@@ -60,6 +61,7 @@ _WHERE = {
     "load": "models.loading",
     "measure": "api.measuring",
     "trust": "api.trusting",
+    "table_model": "models.table.declaring",
     "methods": "core.registry",
     "DEFAULTS": "core.defaults",
     "Attribution": "core.attribution",
@@ -83,7 +85,7 @@ __all__ = [
     "OptionError", "OutOfMemoryError", "Output", "Predicted", "Projection", "RefusedError",
     "SaliscopeError", "String", "Substitution", "Tag", "Together", "Token", "ToleranceError",
     "attention", "explain", "image_model", "load", "measure", "methods", "read_fasta", "read_lines",
-    "read_texts", "recognizer", "trust",
+    "read_texts", "recognizer", "table_model", "trust",
 ]  # fmt: skip
 
 render.register("plot", "saliscope.show:plot")

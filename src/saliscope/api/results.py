@@ -60,12 +60,18 @@ def assemble(
     ]
     sample, target = first.job.sample, first.job.target
     units = made[0].units or sample.units
-    examples = wanted.model.modality == "tensor"
+    table = wanted.model.modality == "table"
+    examples = wanted.model.modality == "tensor" or (table and len(made) > 1)
     several = target.count > 1
     lead = (*(("target",) if several else ()), *(("example",) if examples else ()))
     dims, coords, pick = _labels(units)
     if examples:
         coords["example"] = list(range(len(made)))
+    if table and examples:
+        coords["row"] = ("example", [str(o.job.sample.context["label"]) for o in outcomes])
+        if units is sample.units:
+            cells = np.array([o.job.sample.context["cells"] for o in outcomes], dtype=str)
+            coords["cell"] = (("example", *dims), cells)
     names = list(target.names)
     classes = [o.job.target.names for o in outcomes]
     if len(set(classes)) > 1:  # the predicted class, where examples differ in it

@@ -291,6 +291,9 @@ class Attribution(Record):
         for _, row in top.iterrows():
             name = " ".join(str(row[kind]).split()) if kind else ""
             name = name if len(name) <= _NAME else f"{name[: _NAME - 3]}..."
+            if kind in self._data.dims:  # the name is the place
+                shown.append(f"{name} {row['value']:+.{digits}g}")
+                continue
             place = row["position"] if "position" in top else row.iloc[0]
             place = " ".join(f"{d} {row[d]:g}" for d in axes) or place
             gap = "" if kind in {None, "residue"} else " "

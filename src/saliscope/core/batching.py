@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-__all__ = ["DEFAULT_BUDGET", "Remembered", "Sizer", "SteadySizer", "remembered"]
+__all__ = ["DEFAULT_BUDGET", "Remembered", "Sizer", "SteadySizer", "WideSizer", "remembered"]
 
 DEFAULT_BUDGET = 1 << 30
 """Bytes that one batch may need beside the model's weights, unless the caller says otherwise."""
@@ -23,6 +23,7 @@ DEFAULT_BUDGET = 1 << 30
 _WITHIN = 1.03
 _MOST_ROWS = 1 << 16
 _STEADY_UNITS, _STEADY_ROWS = 2048, 64
+_WIDE_ROWS = 8192
 _LONG = 0.02  # seconds of a batch beside which what a pass costs by itself hardly counts
 _KEPT = 5  # last times of each size that are looked at
 _ASKED = 4  # times that a larger size is asked for
@@ -156,6 +157,21 @@ class SteadySizer(Sizer):
     def pass_units(self) -> float:
         """A fixed number, too."""
         return _PASS
+
+
+class WideSizer(Sizer):
+    """The batch size of a predictor, of which a call costs more than its rows: a fixed rule, too.
+
+    Examples
+    --------
+    >>> sizer = WideSizer(bytes_per_row=1000)
+    >>> sizer.rows(budget=1 << 30), sizer.rows(budget=5000)
+    (8192, 5)
+    """
+
+    def rows(self, budget: int, length: int | None = None) -> int:
+        """Return the rows of the next batch."""
+        return min(self.allowed(budget, length), _WIDE_ROWS)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +54,9 @@ class Grouped:
     grouping: Grouping
 
     @classmethod
-    def by(cls, units: Units, groups: str | Sequence[int] | None) -> Grouped:
+    def by(
+        cls, units: Units, groups: str | Sequence[int] | Mapping[str, Sequence[str]] | None
+    ) -> Grouped:
         """Return the groups of that name or those labels; by default words or patches, if any.
 
         Raises

@@ -72,6 +72,15 @@ DEFAULTS: dict[str, Defaults] = {
         unit="pixel at the model's height (where groups are taken away: column as wide as a frame)",
         features="signed sum over the channels (gradient, smoothgrad, vargrad: or L2 norm)",
     ),
+    "table": Defaults(
+        target="predicted class (of regressors: the output)",
+        scale="prob (decision values, functions and torch modules: raw)",
+        baseline="each row of the background in turn (methods with one baseline: typical, the "
+        "medians and most frequent values)",
+        fill="each row of the background in turn (occlusion: typical)",
+        unit="column",
+        features="none: every column keeps its own signed value",
+    ),
     "tensor": Defaults(
         target="predicted class (largest output)",
         scale="raw",

@@ -17,7 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from saliscope.core.ask import Ask, Estimate
-from saliscope.core.batching import DEFAULT_BUDGET, Remembered, Sizer, SteadySizer, remembered
+from saliscope.core.batching import (
+    DEFAULT_BUDGET,
+    Remembered,
+    Sizer,
+    SteadySizer,
+    WideSizer,
+    remembered,
+)
 from saliscope.core.errors import OutOfMemoryError, SaliscopeError
 from saliscope.core.failures import as_model_error, is_out_of_memory, line
 from saliscope.core.health import finding
@@ -51,6 +58,8 @@ class _Run:
         if steady:  # nothing that was timed, and nothing from before, decides what comes out
             self.known = Remembered()
             self.sized = SteadySizer
+        if getattr(model, "wide", False):
+            self.sized = WideSizer
         self.memo: OrderedDict[Hashable, tuple[FloatArray, FloatArray]] = OrderedDict()
         self.finished: dict[int, Outcome] = {}
         self.twins: dict[Hashable, list[tuple[int, Job]]] = {}

@@ -51,6 +51,16 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "none: this is what a single gradient says.",
         "Use gradient, or integrated_gradients.",
     ),
+    "unseen_category": (
+        "warning",
+        "The value {value} of the column {column} stands nowhere in the background.",
+        "Check its spelling; else give a background that has such rows.",
+    ),
+    "own_background": (
+        "note",
+        "No background was given, so {rows} rows that are explained themselves stand in for it.",
+        "Give rows like those that the model is used on: table_model(model, background=rows).",
+    ),
     "one_baseline": (
         "note",
         "There is one baseline only ({name}): these are integrated gradients from it.",

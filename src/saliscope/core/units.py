@@ -17,7 +17,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from saliscope.core.errors import OptionError
+from saliscope.core.errors import OptionError, nearest
 
 __all__ = ["Box", "Boxes", "FloatArray", "Grouping", "Units"]
 
@@ -229,15 +229,24 @@ class Units:
             labels[self.kept] = np.arange(len(self.kept))
         return Grouping(self.kind, labels=labels)
 
-    def group(self, by: str | Sequence[int] | npt.NDArray[np.int64] | None) -> Grouping:
+    def group(
+        self, by: str | Sequence[int] | npt.NDArray[np.int64] | Mapping[str, Sequence[str]] | None
+    ) -> Grouping:
         """Return a grouping by its name, or made of one label per kept unit.
 
         Parameters
         ----------
-        by : str or sequence of int or None
+        by : str or sequence of int or mapping or None
             A name ("word"), the kind of the units themselves, None for the same, or one group
-            number per kept unit (-1: never touched).
+            number per kept unit (-1: never touched). Of the columns of a table also a mapping of
+            names to columns, or the same as text, ``"home=zip+city,money=income+debt"``; other
+            columns stay groups of their own.
         """
+        if self.kind == "column" and isinstance(by, str) and "=" in by:
+            parts = (part.partition("=") for part in by.split(","))
+            by = {name.strip(): [c.strip() for c in own.split("+")] for name, _, own in parts}
+        if isinstance(by, Mapping):
+            return self._named(by)
         if by is None or (isinstance(by, str) and by == self.kind):
             return self.each()
         if isinstance(by, str):
@@ -265,6 +274,23 @@ class Units:
             full[self.kept] = ranked
             ranked = full
         return Grouping("group", labels=ranked, names=tuple(str(u) for u in used))
+
+    def _named(self, by: Mapping[str, Sequence[str]]) -> Grouping:
+        """Return the grouping that puts units of these names together."""
+        names = [str(name) for name in self.coords.get(self.kind, ("", ()))[1]]
+        owner: dict[str, str] = {}
+        for name, members in by.items():
+            for unit in [members] if isinstance(members, str) else members:
+                if unit not in names:
+                    msg = f"groups: {name!r} has {unit!r}: {nearest(str(unit), names)}"
+                    raise OptionError(msg)
+                if owner.setdefault(str(unit), name) != name:
+                    msg = f"groups: {unit!r} is in both {owner[unit]!r} and {name!r}"
+                    raise OptionError(msg)
+        own = [owner.get(name, name) for name in names]
+        order = list(dict.fromkeys(own))
+        labels = np.array([order.index(name) for name in own], dtype=np.int64)
+        return Grouping("group", labels=labels, names=tuple(order))
 
     def boxes(self, window: Sequence[int], stride: Sequence[int]) -> Grouping:
         """Return sliding boxes over the kept units; the last box is flush with the end.
@@ -294,6 +320,9 @@ class Units:
             shape = tuple(map(len, grouping.grid))
             return Units(self.dims, shape, grouping.kind, begin, members=grouping.labels)
         names = grouping.names or tuple(str(i) for i in range(grouping.count))
+        if self.kind == "column":
+            columns = {"column": ("column", names)}
+            return Units(("column",), (grouping.count,), "column", columns, members=grouping.labels)
         coords: dict[str, tuple[str, Sequence[object]]] = {grouping.kind: ("position", names)}
         for name, pick in (("start", 0), ("end", -1), ("stream", 0)):
             if name in self.coords:

@@ -33,32 +33,51 @@ class Masking(Options):
     options=Masking,
     needs={"values"},
     summary="Fall of the target when one word, token, residue or group is masked or deleted.",
-    cost="1 forward pass per group, and 1",
-    use="text and sequences: the plain question of what happens without this word",
+    cost="1 forward pass per group, and 1; times the size of a background",
+    use="text and sequences: the plain question of what happens without this word; tables: of how "
+    "far the prediction moves, on average, when one column takes the values of other rows",
     misuse="where two units say the same (masking one changes nothing), and where the masked input "
     "is unlike anything the model was trained on",
     source="Li, Monroe & Jurafsky 2016, arXiv:1612.08220, equation 1 (erasure)",
     equation=r"a_g = f(x) - f(x_{g \leftarrow \text{fill}})",
-    takes={"fill"},
+    takes={"fill", "background"},
     aliases=("leave_one_out", "loo", "erasure", "feature_ablation", "ablation"),
 )
 def masking(question: Question, options: Masking) -> Steps:
-    """Ask for the target with each group masked.
+    """Ask for the target with each group masked; of a background, by each of its fills in turn.
 
-    Beside the values, `probability_drop` holds the fall in probability where the target has one.
+    Over those the values are means, with their standard errors in `stderr`. Beside the values,
+    `probability_drop` holds the fall in probability where the target has one.
     """
     units, fill = question.units, question.baseline
     grouped = Grouped.by(units, options.groups)
     whole = yield Ask(Perturbation.identity(units))
-    masked = yield Ask(Perturbation.without_each(grouped.grouping, fill))
+    fills = tuple(question.background) or (fill,)
+    removed = np.repeat(np.arange(grouped.count), len(fills))
+    masked = yield Ask(
+        Perturbation(
+            grouped.grouping, removed=removed, fills=fills,
+            choice=np.tile(np.arange(len(fills)), grouped.count),
+        )
+        if len(fills) > 1
+        else Perturbation.without_each(grouped.grouping, fills[0])
+    )  # fmt: skip
+    each = (grouped.count, len(fills), question.targets)
+    with np.errstate(invalid="ignore"):  # infinities are found in the result
+        falls = (whole.values[0] - masked.values).reshape(each)
+        lost = (whole.probabilities[0] - masked.probabilities).reshape(each)
     extra = {}
-    lost = whole.probabilities - masked.probabilities
     if np.isfinite(whole.probabilities).all():
-        extra["probability_drop"] = grouped.lay(lost.T)
-    found = (finding("deletion_shifts"),) if fill.deletes else ()
+        extra["probability_drop"] = grouped.lay(lost.mean(1).T)
+    if len(fills) > 1:
+        extra["stderr"] = grouped.lay(falls.std(1, ddof=1).T / np.sqrt(len(fills)))
+    deleted = fill.deletes and not question.background
     return Estimate(
-        grouped.lay((whole.values - masked.values).T), whole.values[0], extra=extra,
+        grouped.lay(falls.mean(1).T), whole.values[0], extra=extra,
         units=grouped.shown,
-        findings=found,
-        notes={"groups": grouped.count, "by": grouped.grouping.kind, "fill": fill.name},
+        findings=(finding("deletion_shifts"),) if deleted else (),
+        notes={
+            "groups": grouped.count, "by": grouped.grouping.kind,
+            "fill": fills[0].name if len(fills) == 1 else f"background of {len(fills)}",
+        },
     )  # fmt: skip

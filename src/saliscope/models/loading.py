@@ -28,6 +28,8 @@ from saliscope.models.keras.files import is_keras_path
 from saliscope.models.keras.folders import is_keras_folder
 from saliscope.models.protein import ProteinModel, is_protein_vocabulary
 from saliscope.models.rewriting import RewritingModel, is_dual_llama, load_dual_llama
+from saliscope.models.table.declaring import table_model
+from saliscope.models.table.estimators import is_estimator, load_skops
 from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
 from saliscope.models.torch_model import TorchModel, as_device, as_dtype
@@ -125,7 +127,8 @@ def load(
     source : object
         A hub name, a local folder written by ``save_pretrained``, ``"zoo:protein"``,
         ``"package.module:factory"``, a `torch.nn.Module`, a `transformers.PreTrainedModel` (with
-        `tokenizer`), or a function on arrays.
+        `tokenizer`), a fitted scikit-learn estimator or a ``.skops`` file of one, or a function on
+        arrays (`table_model` makes models of functions and modules on named columns).
     tokenizer : transformers.PreTrainedTokenizerBase, optional
         For a `PreTrainedModel` that takes token ids; for one that takes images, its image
         processor; for one that reads lines of text (TrOCR), its processor.
@@ -161,11 +164,13 @@ def load(
         return _from_keras(source, tokenizer, device, dtype, name)
     if isinstance(source, nn.Module):
         return _from_module(source, tokenizer, name)
+    if is_estimator(source):
+        return table_model(source, name=name)
     if callable(source):
         return FunctionModel(source, name or str(getattr(source, "__name__", "function")))
     msg = (
-        f"{type(source).__name__} is not a model; give a name, a folder, a torch module or a "
-        "function on arrays"
+        f"{type(source).__name__} is not a model; give a name, a folder, a torch module, a fitted "
+        "scikit-learn estimator or a function on arrays"
     )
     raise ModelError(msg)
 
@@ -209,10 +214,13 @@ def _from_text(
             msg = f"{text}: has no config.json; give a folder written by save_pretrained()"
             raise ModelError(msg)
         return _pretrained(text, name or path.name, tokenizer, device, dtype)
+    if path.suffix.lower() == ".skops":
+        return table_model(load_skops(path), name=name or path.name)
     if path.suffix.lower() in _PICKLES and (path.exists() or "/" in text):
         msg = (
-            f"{text}: is a pickled file, which could run code; save the model with "
-            "save_pretrained() (safetensors) and give its folder"
+            f"{text}: is a pickled file, which could run code; save a torch model with "
+            "save_pretrained() (safetensors) and give its folder, one of scikit-learn with "
+            "skops.io.dump() and give the .skops file"
         )
         raise ModelError(msg)
     if path.is_file():

@@ -1,0 +1,1 @@
+"""Tables: scikit-learn estimators, predict functions and torch modules on named columns."""

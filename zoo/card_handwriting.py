@@ -29,10 +29,9 @@ why it errs, and no more.
 
 **It must not be used to transcribe documents that matter, to identify or judge writers, to check
 signatures, or for any decision about a person.** It gets about one character in ten wrong on modern
-hands it has not met, and far more on an older one (see Peraire below). It reads French as it was
+hands it has not met, and far more on one of another collection (see Peraire below). It reads French as it was
 written by hand in recent years: {characters} characters, no other script, lines only (no pages),
-dark ink on light paper. It never says that it cannot read something: on paper without ink or in
-another script it still writes. It was not checked for hands of children, of people with tremor, or
+dark ink on light paper. It never says that it cannot read something. It was not checked for hands of children, of people with tremor, or
 of people who learned to write in another script.
 
 ## What it is
@@ -50,7 +49,7 @@ on {sight} (measured). `saliscope.load("zoo:handwriting")` reads with the CTC he
 * *Copiste d'un jour*, Bibliothèque et Archives nationales du Québec (BAnQ): line images cut from
   pages along their ALTO polygons, with transcripts; **CC BY 4.0**. {writers} writers;
   {train:,} lines for training, {val:,} for validation, {test:,} for the test, no writer in two of
-  them. Many people copied the same texts: {seen_share:.1%} of the test lines have a text that also
+  them. Some texts were copied by several people: {seen_share:.1%} of the test lines have a text that also
   stands in the training set, {fresh:,} ({fresh_share:.1%}) do not. They are measured apart, because
   a decoder can know a text by heart.
 * *Peraire*, ground truth by Chagué and Perez (2023), the {peraire:,} test lines of one French
@@ -63,7 +62,8 @@ The weights are a work made from Copiste d'un jour: keep that name and BAnQ's wh
 Edits (substitutions, insertions, deletions) over the length of the true texts, all lines together;
 Unicode NFC, spaces counted, upper and lower case apart; words are what spaces separate, with their
 punctuation. Greedy readings, no lexicon, no beam. 95 % intervals from 2,000 redraws of whole
-writers (of Peraire, one writer: of its pages).
+writers (of Peraire, one writer: of its pages). The decoder writes until it ends the line, 200
+characters at most; what it writes too much counts in full, so that an error rate can exceed 100 %.
 
 | lines | n | CTC characters | CTC words | decoder characters | decoder words |
 |---|---|---|---|---|---|
@@ -77,6 +77,8 @@ before it, how often is the next one right?
 | the decoder sees | next character right | of texts that training did not have |
 |---|---|---|
 {guesses}
+
+Paper without ink leaves it what it knows of the language; another line contradicts the text.
 
 What it then writes on its own, beside an answer that never looks:
 

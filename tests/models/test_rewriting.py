@@ -77,7 +77,7 @@ def test_attention_of_every_kind_has_its_own_sides(
         assert m.values.shape == shape
         np.testing.assert_allclose(m.values.sum("key"), 1.0, atol=1e-9)
     assert m.values["key_residue"].values.tolist() == list(PROTEIN)
-    assert m.values["query_slot"].values.tolist() == ["1", "2", "3", "4"]
+    assert m.values["query"].values.tolist() == [1, 2, 3, 4]
     kept: list[torch.Tensor] = []
     handle = network.bottleneck.attention.tap.register_forward_hook(
         lambda _m, _a, out: kept.append(out)

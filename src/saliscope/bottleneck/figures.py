@@ -129,11 +129,13 @@ def _key(figure: Figure, colors: dict[str, str]) -> None:
 
 @drawn
 def _along(audit: Audit) -> Figure:
+    from matplotlib.ticker import PercentFormatter
+
     table = audit["rebuilt"]
     own = table[table["from"] == "bottleneck"]
     figure = new_figure(9.4, 4.0, "constrained")
     panels = figure.subplots(2, 2, sharex="col", height_ratios=[3, 1])
-    for column, (group, word) in enumerate((("position", "position"), ("residue", "residue"))):
+    for column, group in enumerate(("position", "residue")):
         rows = own[own["group"] == group]
         if group == "residue":
             rows = rows.sort_values("places")
@@ -144,7 +146,8 @@ def _along(audit: Audit) -> Figure:
         top.plot(at, rows["accuracy"], "o", color=RAISE, ms=5)
         low = min(0.95, float(rows["low"].min()) - 0.01)
         top.set_ylim(low, 1.005)
-        top.set_title(f"By {word}")
+        top.set_title(f"By {group}")
+        top.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         below.bar(at, rows["places"], color=RULE)
         below.set_xticks(at, labels, rotation=0 if group == "residue" else 45,
                          ha="center" if group == "residue" else "right")  # fmt: skip
@@ -207,6 +210,7 @@ def _probes(audit: Audit) -> Figure:
     axes.axvline(0, color=INK, lw=0.8)
     axes.set_yticks([t for t, _ in ticks], [name for _, name in ticks])
     axes.tick_params(axis="y", length=0)
+    axes.set_ylim(y + 0.7, 0.7)
     axes.set_xlabel("selectivity: task minus control (AUROC, or rank correlation)")
     axes.set_title("What can be read off, at equal dimension")
     _key(figure, {n: _color(n) for n in names})
@@ -264,6 +268,7 @@ def _variants(audit: Audit) -> Figure:
     if traced:
         most = int(table["slots"].max())
         panels[1].hist(table["slots"], bins=np.arange(0.5, most + 1.5), color=PLAIN, rwidth=0.85)
+        panels[1].set_xticks(range(1, most + 1, max(1, most // 8)))
         panels[1].set_xlabel("slots that hold nine tenths of the change")
         panels[1].set_ylabel("variants")
         panels[1].set_title("How many slots carry a variant")

@@ -106,12 +106,13 @@ def _short(audit: Audit) -> str:
         if not found:
             continue
         can, more = (any(one[k] for one in found) for k in (0, 1))
-        how = (
-            "cannot be read off it" if not can
-            else "can be read off it, some better than off anything else here" if more
-            else "can be read off it in part, never better than off the best alternative"
+        said.append(
+            f"No signal of {word} is found above chance." if not can
+            else f"Signals of {word} can be read off it, some better than off anything else here."
+            if more
+            else f"Signals of {word} can be read off it in part, never better than off the best "
+            "alternative."
         )  # fmt: skip
-        said.append(f"Signals of {word} {how}.")
     return _section("In short", *said)
 
 

@@ -77,11 +77,7 @@ class RewritingModel(ProteinModel):
         """Return what looks and what is looked at: residues, or the slots of the bottleneck."""
         count = self.module.config.slots
         numbers = list(range(1, count + 1))
-        labels = [str(n) for n in numbers]
-        slots = Units(
-            ("position",), (count,), "slot",
-            {"position": ("position", numbers), "slot": ("position", labels)},
-        )  # fmt: skip
+        slots = Units(("position",), (count,), "slot", {"position": ("position", numbers)})
         if kind == "slots":
             return slots, sample.units
         return sample.units, slots if kind == "cross" else None

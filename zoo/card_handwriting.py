@@ -30,9 +30,10 @@ why it errs, and no more.
 **It must not be used to transcribe documents that matter, to identify or judge writers, to check
 signatures, or for any decision about a person.** It gets about one character in ten wrong on modern
 hands it has not met, and far more on one of another collection (see Peraire below). It reads
-French as it was written by hand in recent years: {characters} characters, no other script, lines only (no pages),
-dark ink on light paper. It never says that it cannot read something. It was not
-checked for hands of children, of people with tremor, or of people who learned to write in another script.
+French as it was written by hand in recent years: {characters} characters, no other script, lines
+only (no pages), dark ink on light paper. It never says that it cannot read something. It was not
+checked for hands of children, of people with tremor, or of people who learned to write in another
+script.
 
 ## What it is
 
@@ -50,8 +51,8 @@ on {sight} (measured). `saliscope.load("zoo:handwriting")` reads with the CTC he
   pages along their ALTO polygons, with transcripts; **CC BY 4.0**. {writers} writers;
   {train:,} lines for training, {val:,} for validation, {test:,} for the test, no writer in two of
   them. Some texts were copied by several people: {seen_share:.1%} of the test lines have a text
-  that also stands in the training set, {fresh:,} ({fresh_share:.1%}) do not. They are measured apart, because
-  a decoder can know a text by heart.
+  that also stands in the training set, {fresh:,} ({fresh_share:.1%}) do not. They are
+  measured apart, because a decoder can know a text by heart.
 * *Peraire*, ground truth by Chagué and Perez (2023), the {peraire:,} test lines of one French
   writer; **CC BY 4.0**. Only for this card: nothing of it was trained on.
 

@@ -10,9 +10,11 @@ Built on the public calls alone: `Recognizer.read` for the text, `saliscope.expl
 from __future__ import annotations
 
 from saliscope.reading.alignment import Pair, align, characters_of
+from saliscope.reading.background import background_reliance
 from saliscope.reading.comparing import Comparison, Mistake, compare
 from saliscope.reading.explaining import explain_characters, explain_mistakes
 from saliscope.reading.gallery import confusions, gallery
+from saliscope.reading.measures import measure_maps
 from saliscope.reading.truth import read_truth
 
 __all__ = [
@@ -20,11 +22,13 @@ __all__ = [
     "Mistake",
     "Pair",
     "align",
+    "background_reliance",
     "characters_of",
     "compare",
     "confusions",
     "explain_characters",
     "explain_mistakes",
     "gallery",
+    "measure_maps",
     "read_truth",
 ]

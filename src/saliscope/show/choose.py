@@ -19,6 +19,7 @@ from saliscope.show.matrix import line_matrix
 from saliscope.show.pictures import has_picture, image_map
 from saliscope.show.reading import ATTENTION, has_positions, is_text
 from saliscope.show.residues import MOST_PANELS, residue_track
+from saliscope.show.tables import beeswarm, column_bars, dependence, has_columns, waterfall
 from saliscope.show.tensors import tensor_plot
 from saliscope.show.text import colored_text
 
@@ -38,12 +39,20 @@ PLOTS: dict[str, Callable[..., Figure]] = {
     "line_characters": line_characters,
     "line_matrix": line_matrix,
     "mistakes": mistakes,
+    "waterfall": waterfall,
+    "beeswarm": beeswarm,
+    "column_bars": column_bars,
+    "dependence": dependence,
 }
 
 
 def default_kind(record: Record) -> str:
     """Return the name of the picture that shows a record best."""
     dims = set(map(str, record.values.dims))
+    if record.kind == "dependence":
+        return "dependence"
+    if has_columns(record):
+        return _of_columns(record)
     if has_mistakes(record):
         return "mistakes"
     if has_characters(record):
@@ -69,6 +78,14 @@ def default_kind(record: Record) -> str:
     return "colored_text" if is_text(record) else "residue_track"
 
 
+def _of_columns(record: Record) -> str:
+    """Return the picture of a map along the columns of a table."""
+    if "example" in record.values.dims:
+        return "column_bars" if "class" in record.data.coords else "beeswarm"
+    adds_up = "baseline_score" in record.data and "gap" in record.data
+    return "waterfall" if adds_up and record.meta.get("signed", True) else "column_bars"
+
+
 def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     """Draw a record.
 
@@ -79,8 +96,8 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     kind : str, optional
         "residue_track", "colored_text", "word_bars", "alignment", "pairs" (interactions),
         "layer_position", "position_position", "image_map" or "tensor_plot"; of a line of text
-        "line_characters", "character_grid", "line_matrix" or "mistakes"; without it, what fits the
-        record.
+        "line_characters", "character_grid", "line_matrix" or "mistakes"; of tables "waterfall",
+        "beeswarm", "column_bars" or "dependence"; without it, what fits the record.
     **options
         Options of that picture: `title` for all; `target`, `top`, `layer`, `head`, ... for some.
 
@@ -107,8 +124,8 @@ def plot(record: Record, kind: str | None = None, **options: object) -> Figure:
     Traceback (most recent call last):
         ...
     saliscope.core.errors.OptionError: there is no picture 'histogram'; known: alignment, \
-character_grid, colored_text, image_map, layer_position, line_characters, line_matrix, mistakes, \
-pairs, position_position, residue_track, ...
+beeswarm, character_grid, colored_text, column_bars, dependence, image_map, layer_position, \
+line_characters, line_matrix, mistakes, pairs, ...
     """
     name = default_kind(record) if kind is None else kind
     if name not in PLOTS:

@@ -129,7 +129,7 @@ class TableModel(TensorModel):
             units = self._units(cells)
             made.append(
                 Sample(
-                    f"{name or 'rows'} {i}" if several else name or f"row {index}",
+                    f"{name or f'{len(rows):,} rows'} {i}" if several else name or f"row {index}",
                     "" if several else _sentence(self.columns.names or (), cells),
                     units, self._tensor(row), {**about, "label": index, "cells": cells},
                     ("table", row.tobytes(), behind), noticed,

@@ -1,7 +1,6 @@
 """Draw the pictures of the README and the documentation with the models of the package.
 
-``python docs/make_figures.py`` writes ``protein.svg``, ``text.svg`` and ``line.svg`` into
-``docs/_static``.
+``python docs/make_figures.py`` writes the pictures of ``docs/_static``.
 The same models give the same files.
 """
 
@@ -36,19 +35,24 @@ def text() -> Path:
     return save_figure(figure, HERE / "text.svg")
 
 
-def line() -> Path:
-    """Draw the mistakes in a line of handwriting."""
-    from saliscope.reading import explain_mistakes, read_truth
+def handwriting() -> list[Path]:
+    """Draw the mistakes in a line of handwriting, and the map of each of its characters."""
+    from saliscope.reading import explain_characters, explain_mistakes, read_truth
 
     lines = Path(str(resources.files("saliscope"))) / "samples" / "lines"
-    (truth,) = read_truth(lines / "lines.tsv").of([lines / "roman.jpg"])
-    _, maps = explain_mistakes("zoo:handwriting", lines / "roman.jpg", truth)
+    line, model = lines / "roman.jpg", saliscope.load("zoo:handwriting")
+    (truth,) = read_truth(lines / "lines.tsv").of([line])
+    _, maps = explain_mistakes(model, line, truth)
     assert maps is not None
     title = "\u201cTomau\u201d for \u201croman\u201d: why, by zoo:handwriting"
-    return save_figure(maps.plot(title=title), HERE / "line.svg")
+    each = explain_characters(model, line, truth)
+    return [
+        save_figure(maps.plot(title=title), HERE / "line.svg"),
+        save_figure(each.plot(title="Each character, by zoo:handwriting"), HERE / "characters.svg"),
+    ]
 
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
-    for made in (protein(), text(), line()):
+    for made in (protein(), text(), *handwriting()):
         print(made.relative_to(HERE.parent.parent))

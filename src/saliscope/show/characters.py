@@ -28,6 +28,7 @@ ERROR = "#b3261e"
 MOST_CELLS = 120
 _RIDGES = (RAISE, LOWER, "#5f5470")
 _PIECE = 7.6  # heights of a line that one row of a picture holds
+_FAINT = 0.004  # share of the scale below which a curve is not drawn
 _SURE = 0.9  # confidence from which on a character needs no number
 
 
@@ -216,11 +217,13 @@ def line_characters(record: Record, *, title: str | None = None) -> Figure:
         for n, (glyph, curve) in enumerate(zip(line.glyphs, curves, strict=True)):
             color = _RIDGES[n % len(_RIDGES)]
             there = (at >= start) & (at < end)
-            seen = there & (curve > 0.004)
-            axes.fill_between(at, -curve * 0.8 * high, 0, where=seen, color=color, alpha=0.28,
-                              linewidth=0, zorder=2)  # fmt: skip
-            axes.plot(at[there], np.where(curve > 0.004, -curve * 0.8 * high, np.nan)[there],
-                      color=color, linewidth=0.9, zorder=3)  # fmt: skip
+            seen = curve > _FAINT
+            seen[1:] |= curve[:-1] > _FAINT  # down to the line on both sides
+            seen[:-1] |= curve[1:] > _FAINT
+            height = np.where(seen, -curve * 0.8 * high, np.nan)
+            axes.fill_between(at[there], height[there], 0, color=color, alpha=0.28, linewidth=0,
+                              zorder=2)  # fmt: skip
+            axes.plot(at[there], height[there], color=color, linewidth=0.9, zorder=3)
             if start <= middles[n] < end:
                 _letter(axes, glyph, middles[n], high, color)
         for wrong in line.mistakes:

@@ -1,16 +1,17 @@
 """How often a verdict is wrong: meaningless maps that pass, true maps that do not.
 
-    python -m benchmarks.trusting [--seeds 1000] [--zoo]
+    python -m benchmarks.trusting [--seeds 1000] [--texts FILE]
 
 Planted models of four kinds of input, new ones for each seed, in which the truth is known: sums
-over units with products of pairs. With --zoo also integrated gradients on the reviews of the
-package. Prints one table.
+over units with products of pairs. With --texts also integrated gradients of zoo:sentiment on texts
+of a file, and wrong maps of them. Prints one table.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -47,7 +48,7 @@ class Planted:
         single = rng.normal(size=self.shape) * (rng.random(self.shape) < 0.4)
         if _SMOOTH[kind]:
             single = gaussian_filter(rng.normal(size=self.shape), _SMOOTH[kind], mode="wrap")
-        self.single = (single / single.std()).ravel()
+        self.single = (single / (single.std() or 1.0)).ravel()
         self.pairs = rng.integers(self.size, size=(pairs, 2))
         self.pairs = self.pairs[self.pairs[:, 0] != self.pairs[:, 1]]
         self.strength = rng.normal(size=len(self.pairs))
@@ -106,13 +107,15 @@ MAPS: dict[str, Callable[[Planted, np.random.Generator], FloatArray]] = {
     "permuted truth": lambda m, rng: rng.permutation(m.shapley().ravel()).reshape(m.shape),
     "blurred noise": lambda m, rng: gaussian_filter(rng.normal(size=m.shape), 2.0),
     "center blob": lambda m, _: _blob(m.shape),
+    "truth of another": lambda m, rng: planted(
+        m.kind, int(rng.integers(2**30)), pairs=True
+    ).shapley(),
 }
 """Maps that know nothing of the model."""
 
 
-def false_passes(seeds: int) -> list[tuple[str, str, int]]:
+def false_passes(seeds: int) -> Iterator[tuple[str, str, int]]:
     """Count meaningless maps that pass."""
-    found = []
     for kind in MODELS:
         for name, make in MAPS.items():
             count = 0
@@ -120,51 +123,70 @@ def false_passes(seeds: int) -> list[tuple[str, str, int]]:
                 model = planted(kind, seed, pairs=True)
                 values = make(model, np.random.default_rng([seed, 2]))
                 count += passes(judged(model, values, seed))
-            found.append((kind, name, count))
-    return found
+            yield kind, name, count
 
 
-def power(seeds: int) -> list[tuple[str, str, int]]:
+def power(seeds: int) -> Iterator[tuple[str, str, int]]:
     """Count exact Shapley values that pass."""
-    found = []
     for kind in MODELS:
         for name, pairs in (("additive", False), ("pairwise", True)):
             count = 0
             for seed in range(seeds):
                 model = planted(kind, seed, pairs=pairs)
                 count += passes(judged(model, model.shapley(), seed))
-            found.append((kind, f"shapley, {name}", count))
-    return found
+            yield kind, f"shapley, {name}", count
 
 
-def reviews(most: int) -> tuple[int, int]:
-    """Return how many reviews of the package there are, and for how many maps pass."""
-    from importlib.resources import files
-
+def reviews(texts: Sequence[str]) -> Iterator[tuple[str, str, int, int]]:
+    """Count verdicts on `zoo:sentiment`: integrated gradients, and maps that are not of a text."""
     import saliscope
+    from saliscope.trust.randomizing import randomized
 
-    path = files("saliscope") / "samples" / "reviews.txt"
-    texts = [line for line in path.read_text("utf-8").splitlines() if line.strip()][:most]
-    found = saliscope.trust("zoo:sentiment", texts, method="integrated_gradients")
-    return len(texts), sum(each.verdict == "passes" for each in found)
+    model = saliscope.load("zoo:sentiment")
+    module = model.module
+    counts = {"integrated gradients": 0, "map of the next text": 0, "random weights": 0}
+    assessed = 0
+    maps = [saliscope.explain(model, text).group("word").to_numpy() for text in texts]
+    for number, text in enumerate(texts):
+        found = saliscope.trust(model, text)
+        if found.verdict == "not assessed":
+            continue
+        assessed += 1
+        own = maps[number]
+        with randomized(module, list(module.parameters()), number):
+            other = saliscope.explain(model, text, target=found.target).group("word").to_numpy()
+        wrong = {
+            "map of the next text": np.resize(maps[(number + 1) % len(maps)], own.shape),
+            "random weights": other,
+        }
+        counts["integrated gradients"] += found.verdict == "passes"
+        for name, values in wrong.items():
+            again = saliscope.trust(model, text, values, target=found.target)
+            counts[name] += again.verdict == "passes"
+    for name, count in counts.items():
+        yield "text, zoo", name, count, assessed
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000)
-    parser.add_argument("--power-seeds", type=int, default=None)
-    parser.add_argument("--zoo", action="store_true")
+    parser.add_argument("--power-seeds", type=int, default=200)
+    parser.add_argument("--texts", help="file with a text per line, as far as the first tab")
+    parser.add_argument("--most", type=int, default=100, help="texts, drawn at random")
     given = parser.parse_args()
     print(f"{'input':<10}{'map':<22}{'passed':>8} of")
-    for kind, name, count in false_passes(given.seeds):
-        print(f"{kind:<10}{name:<22}{count:>8} {given.seeds}", flush=True)
-    seeds = given.power_seeds or max(1, given.seeds // 5)
-    for kind, name, count in power(seeds):
-        print(f"{kind:<10}{name:<22}{count:>8} {seeds}", flush=True)
-    if given.zoo:
-        texts, count = reviews(100)
-        print(f"{'text':<10}{'reviews, zoo:sentiment':<22}{count:>8} {texts}", flush=True)
+    for seeds, cells in (
+        (given.seeds, false_passes(given.seeds)), (given.power_seeds, power(given.power_seeds)),
+    ):  # fmt: skip
+        for kind, name, count in cells:
+            print(f"{kind:<10}{name:<22}{count:>8} {seeds}", flush=True)
+    if given.texts:
+        lines = Path(given.texts).read_text("utf-8").splitlines()
+        texts = [line.partition("\t")[0].strip() for line in lines if line.strip()]
+        chosen = np.random.default_rng(1).choice(len(texts), min(given.most, len(texts)), False)
+        for kind, name, count, assessed in reviews([texts[i] for i in chosen]):
+            print(f"{kind:<10}{name:<22}{count:>8} {assessed}", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def test_meaningless_maps_do_not_pass(kind: str) -> None:
         for seed in range(SEEDS):
             model = planted(kind, seed, pairs=True)
             passed += passes(judged(model, make(model, np.random.default_rng([seed, 2])), seed))
-    assert passed <= 4  # of 60; at one in a hundred, five or more come once in 3,000 times
+    assert passed <= 5  # of 72; at one in a hundred, six or more come once in 10,000 times
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -93,7 +93,7 @@ def test_perfect_and_worst_maps_get_the_extreme_scores() -> None:
 
 def test_input_times_gradient_of_a_linear_model_always_passes() -> None:
     rng = np.random.default_rng(0)
-    for seed in range(8):
+    for seed in range(4):
         net, x = linear([rng.normal(size=12).tolist()]), torch.from_numpy(rng.normal(size=(1, 12)))
         found = saliscope.trust(net, x, method="input_x_gradient", seed=seed)
         assert found.verdict == "passes", found.sentence
@@ -271,3 +271,23 @@ def test_words_of_a_text_are_tested_on_token_ids() -> None:
     assert found["deletion"]["value"] < found["deletion"]["null"]
     # equal token ids are equal inputs, whatever the order was
     assert found.provenance["distinct"] <= 2**11
+
+
+def test_a_report_of_tested_maps_has_their_verdicts() -> None:
+    net = linear([WEIGHTS])
+    made = saliscope.explain(net, INPUT, method="input_x_gradient", trust=True)
+    assert [one["verdict"] for one in made.meta["trust"]] == ["passes"]
+    page = made.to_html()
+    assert "Passes: taking away" in page
+    assert "Not assessed in this report" not in page
+    bare = saliscope.explain(net, INPUT, method="input_x_gradient")
+    assert "trust" not in bare.meta
+    assert "Not assessed in this report" in bare.to_html()
+    np.testing.assert_array_equal(made.to_numpy(), bare.to_numpy())
+
+
+def test_a_map_that_cannot_be_tested_is_not_lost() -> None:
+    net = linear([WEIGHTS, WEIGHTS[::-1]])
+    (made,) = saliscope.explain(net, iter([INPUT]), method="gradient", target=[0, 1], trust=True)
+    assert made.meta["trust"][0]["sentence"].startswith("Not assessed: ")
+    assert made.to_numpy().shape == (2, 1, 8)

@@ -46,7 +46,8 @@ def explain(
     max_evaluations: int | None = None, budget: int | None = None, seed: int = 0,
     strict: bool = False, errors: Literal["raise", "collect"] = "raise",
     progress: bool | Callable[[Progress], None] = False, resume: str | None = None,
-    workers: int | None = None, engine: Engine = "local", tokenizer: Any = None, **options: Any,
+    workers: int | None = None, engine: Engine = "local", trust: bool = False,
+    tokenizer: Any = None, **options: Any,
 ) -> Any:  # fmt: skip
     """Say what a model looked at in one input, or in many.
 
@@ -95,6 +96,9 @@ def explain(
     engine : {"local", "ray"}
         Where workers run: on this machine, or on Ray (a cluster that is connected already, else
         one of this machine).
+    trust : bool
+        Test every map (`saliscope.trust`, with its defaults): the verdict stands in
+        ``result.meta["trust"]`` and in its report. It costs far more than most maps.
     tokenizer : transformers.PreTrainedTokenizerBase, optional
         For a `PreTrainedModel`.
     **options
@@ -130,6 +134,7 @@ def explain(
     many = isinstance(inputs, (list, tuple)) and not isinstance(inputs, Input)
     stream = isinstance(inputs, Iterator)
     source: Iterable[Any] = inputs if many or stream else [inputs]
+    source, again = itertools.tee(source) if trust and stream else (source, source)
     check_workers(engine, workers)
     store, crew = None, None
     shared = workers is not None or engine == "ray"
@@ -140,10 +145,11 @@ def explain(
 
     def results() -> Iterator[Any]:
         with store or nullcontext(), crew or nullcontext():
-            yield from explain_each(
+            each = explain_each(
                 wanted, source, strict=strict, collect=errors == "collect", progress=progress,
                 store=store, workers=crew,
             )  # fmt: skip
+            yield from _tested(wanted, again, each) if trust else each
 
     if stream:
         return results()
@@ -180,6 +186,15 @@ def _together(wanted: Plan, inputs: Iterator[Input], meter: Meter) -> Iterator[R
         results = compute(wanted, chunk, progress=meter.tell)
         meter.next(len(chunk))
         yield from results
+
+
+def _tested(wanted: Plan, inputs: Iterable[Any], results: Iterator[Any]) -> Iterator[Any]:
+    """Yield results with their verdicts."""
+    from saliscope.api.trusting import with_verdict
+
+    for raw, result in zip(inputs, results, strict=False):
+        named = raw if isinstance(raw, Input) else Input("", raw)
+        yield with_verdict(wanted, named, result) if isinstance(result, Attribution) else result
 
 
 def _checked(result: Result, *, strict: bool, collect: bool) -> Result:

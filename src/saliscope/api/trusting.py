@@ -13,10 +13,10 @@ from saliscope.api.progress import Meter
 from saliscope.api.trial import Settings, Trial
 from saliscope.core.attribution import Attribution
 from saliscope.core.engine import Progress
-from saliscope.core.errors import InputError
+from saliscope.core.errors import InputError, SaliscopeError
 from saliscope.trust.record import DRAWS, Trust
 
-__all__ = ["trust"]
+__all__ = ["trust", "with_verdict"]
 
 _GENERAL = ("baseline", "tolerance", "max_evaluations")
 
@@ -55,7 +55,8 @@ def trust(
     draws : int
         Shuffled copies; a verdict needs 999. Fewer are drawn where a map cannot pass any more.
     levels : int
-        Points of each curve; as many as there are groups is one after the other.
+        Points of each curve, closer together at its start; up to twelve groups, or as many as
+        there are points, go one by one.
     randomize : bool, optional
         Whether to make the map again with random weights (default: where the method uses more of
         the model than its output).
@@ -170,3 +171,18 @@ def _examples(wanted: Plan, named: Input, given: Any) -> Iterator[tuple[Input, A
         elif given is not None:
             one = given[i]
         yield Input(f"{named.name or 'example'} {i}", raw[i : i + 1]), one
+
+
+def with_verdict(wanted: Plan, named: Input, made: Attribution) -> Attribution:
+    """Return a map with its verdict in ``meta["trust"]``, one entry per example.
+
+    A map that cannot be tested is not lost: its verdict says why.
+    """
+    said: list[dict[str, str]] = []
+    try:
+        for part, one in _examples(wanted, named, made):
+            found = Trial(wanted, part, one, Settings(), None).result()
+            said.append({"verdict": found.verdict, "sentence": found.sentence})
+    except SaliscopeError as error:
+        said = [{"verdict": "not assessed", "sentence": f"Not assessed: {error}"}]
+    return Attribution(made.data, {**made.meta, "trust": said})

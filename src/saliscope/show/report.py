@@ -13,7 +13,7 @@ from saliscope.show.reading import method_of
 from saliscope.show.scene import Scene, scene_data
 from saliscope.show.sections import modality_of, sections
 from saliscope.show.style import clip, visible
-from saliscope.show.wording import ALWAYS, GENERAL, aim_of, health_badge, limits, score_of
+from saliscope.show.wording import ALWAYS, aim_of, general, health_badge, limits, score_of
 
 __all__ = ["environment", "html"]
 
@@ -87,8 +87,9 @@ def html(
     page = environment().get_template("report.html.j2").render(
         title=visible(title or "What the model looked at"), css=css, script=script,
         scenes=[scene_data(scene) for scene in scenes], sections=found, listed=listed,
-        count=len(records), drawn=min(len(records), MOST_DRAWN), always=ALWAYS, general=GENERAL,
-        limits=limits(records[:MOST_DRAWN]), palette=palette(),
+        count=len(records), drawn=min(len(records), MOST_DRAWN), always=ALWAYS,
+        general=general(records[:MOST_DRAWN]), limits=limits(records[:MOST_DRAWN]),
+        palette=palette(),
         models=sorted(models), created=visible(max(dates, default=""))[:10],
     )  # fmt: skip
     return visible(page)

@@ -15,16 +15,17 @@ from saliscope.show.style import number, visible
 
 __all__ = [
     "ALWAYS",
-    "GENERAL",
     "Limits",
     "aim_of",
     "facts",
+    "general",
     "health_badge",
     "how_to_read",
     "limits",
     "limits_of",
     "provenance",
     "score_of",
+    "verdict",
 ]
 
 ALWAYS = "Saliency is the sensitivity of this model, not cause and not biology."
@@ -33,7 +34,10 @@ NOT_ASSESSED = (
     "(faithfulness), whether a model with random weights would give the same map (randomization), "
     "and whether other methods, seeds or similar inputs agree."
 )
-GENERAL = (ALWAYS, NOT_ASSESSED)
+TESTED = (
+    "The verdicts say whether the order of a map beats chance, and whether random weights give "
+    "another map. That the model is right, or looks at what it should, they do not say."
+)
 ATTENTION_LIMIT = (
     "Attention says where information was read from, not whether it changed the output; a "
     "position may draw attention only because the model parks it there."
@@ -67,6 +71,25 @@ def aim_of(record: Record) -> str:
     return f"{record.meta['kind']} attention" if "kind" in record.meta else "–"
 
 
+def general(records: Sequence[Record]) -> tuple[str, ...]:
+    """Return what holds for all maps of a page."""
+    tested = sum("trust" in record.meta for record in records)
+    untested = () if tested and tested == len(records) else (NOT_ASSESSED,)
+    if tested and untested:
+        untested = (f"Of maps without a verdict: {NOT_ASSESSED[0].lower()}{NOT_ASSESSED[1:]}",)
+    return (ALWAYS, *([TESTED] if tested else []), *untested)
+
+
+def verdict(record: Record) -> str:
+    """Return the verdict on a map in words; empty where it was not tested."""
+    said = record.meta.get("trust", [])
+    if len(said) == 1:
+        return visible(said[0]["sentence"])
+    words = [one["verdict"] for one in said]
+    counts = [f"{word} {words.count(word):,}" for word in dict.fromkeys(words)]
+    return f"{', '.join(counts)} (of {len(said):,} examples)" if said else ""
+
+
 def facts(record: Record) -> list[tuple[str, str]]:
     """Return the numbers above a map."""
     found: list[tuple[str, str]] = []
@@ -87,6 +110,8 @@ def facts(record: Record) -> list[tuple[str, str]]:
         ]
         if isinstance(record.error, float):
             found.append(("Estimated error", f"{record.error:.2%} of the map"))
+        if verdict(record):
+            found.append(("Verdict", verdict(record)))
     else:
         settings = {**record.meta.get("options", {}), **record.meta}
         for label, key in (("Reduced to", "reduce"), ("Attention", "kind"),
@@ -130,7 +155,10 @@ def how_to_read(record: Record, track: Track | None) -> list[str]:
                      "unit (in units of probability; negative: it rises).")  # fmt: skip
     stderr = stderr_of(record)
     if stderr is not None:
-        found.append("± and thin bars (of lines, the gray band) are one standard error.")
+        if "column" in record.values.dims:
+            found.append("Thin lines are 95 % intervals, 1.96 standard errors to each side.")
+        else:
+            found.append("± and thin bars (of lines, the gray band) are one standard error.")
         count = int(unsure(record.to_numpy(), stderr.values).sum())
         if count:
             found.append(f"{count:,} of {stderr.size:,} values lie within two standard errors of "
@@ -169,7 +197,7 @@ def _read_attention(record: Record) -> list[str]:
 
 
 class Limits(NamedTuple):
-    """What the maps of one method do not say, beside what holds for all (`GENERAL`)."""
+    """What the maps of one method do not say, beside what holds for all (`general`)."""
 
     anchor: str
     name: str

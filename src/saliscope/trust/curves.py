@@ -27,6 +27,7 @@ BINS = (0.01, 0.05, 0.10, 0.20, 0.50)
 """Shares of groups over which comprehensiveness and sufficiency are averaged."""
 
 _FLAT = 1e-6  # change relative to the target that is rounding
+_ONE_BY_ONE = 12  # groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Wanted:
     draws : int
         Shuffled copies; fewer where the map cannot pass any more.
     levels : int
-        Points of a curve after the first.
+        Points of a curve after the first, where there are more than twelve groups.
     first : int
         Copies that are always drawn, so that there is something to draw a band from.
     """
@@ -103,12 +104,15 @@ class Curves:
 def counts_of(groups: int, levels: int) -> npt.NDArray[np.int64]:
     """Return how many groups are gone at each point of a curve, closer together at the start.
 
+    Up to twelve groups go one by one: they have no more than 4,096 coalitions, and with fewer
+    points too few orders would differ.
+
     Examples
     --------
-    >>> counts_of(100, 5).tolist(), counts_of(4, 5).tolist()
+    >>> counts_of(100, 5).tolist(), counts_of(4, 2).tolist()
     ([0, 4, 16, 36, 64, 100], [0, 1, 2, 3, 4])
     """
-    if levels >= groups:
+    if groups <= max(levels, _ONE_BY_ONE):
         return np.arange(groups + 1)
     shares = (np.arange(levels + 1) / levels) ** 2
     return np.unique(np.ceil(groups * shares - 1e-9).astype(np.int64))

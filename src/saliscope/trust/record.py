@@ -19,8 +19,8 @@ Verdict = Literal["passes", "weak", "fails", "not assessed"]
 
 DRAWS = 999
 """Shuffled copies without which there is no verdict."""
-FEWEST = 5
-"""Groups without which there are too few orders for one in a hundred."""
+FEWEST = 6
+"""Groups without which only the very best order is one in a hundred, or none."""
 ALIKE = 0.5
 """A map that is more alike than this to that of random weights does not show the model."""
 COLUMNS = ("value", "low", "high", "null", "null_low", "null_high", "p")

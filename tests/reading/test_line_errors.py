@@ -77,7 +77,7 @@ def test_mistakes_are_where_they_were_read() -> None:
     found = compare(reading("auxs"), "ansy")
     assert [str(m) for m in found.mistakes] == [
         "u read for n",
-        "x read, nothing written",
+        "x inserted",
         "y missed",
     ]
     assert [m.repaired for m in found.mistakes] == ["anxs", "aus", "auxsy"]
@@ -244,3 +244,12 @@ def test_the_gallery_shows_each_mistake_and_escapes_names() -> None:
     assert "<i>" not in page
     assert f"{2 * len(found.mistakes)} mistakes in {2 * found.written} characters" in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_rare_confusions_are_folded_away() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    compared = [compare(reading(letter * 2), "11") for letter in letters[:20]]
+    compared += [compare(reading(letter), "1") for letter in letters[20:]]
+    page = gallery((one, None) for one in compared)
+    assert "6 more kinds, each 1 time</summary>" in page
+    assert page.index("t read for 1") < page.index("<details>") < page.index(">u read for 1<")

@@ -52,7 +52,7 @@ class Mistake:
         if self.kind == "substituted":
             return f"{visible(self.read)} read for {visible(self.truth)}"
         if self.kind == "inserted":
-            return f"{visible(self.read)} read, nothing written"
+            return f"{visible(self.read)} inserted"
         return f"{visible(self.truth)} missed"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["confusions", "gallery"]
 
-MOST_KINDS, MOST_EACH, MOST_LISTED = 40, 8, 200
+MOST_KINDS, MOST_EACH, MOST_LISTED, FIRST = 40, 8, 200, 20
 _AROUND = 8  # characters of context on each side
 _ZOOM = 2
 
@@ -118,7 +118,7 @@ def gallery(
         title=title or "What was read for what", rows=rows, count=len(lines), errors=errors,
         written=written, right=sum(not e for e, _ in lines), kinds=len(counted),
         rate=f"{errors / written:.1%}" if written else "–", shown=MOST_KINDS, each=MOST_EACH,
-        made=sorted(names), css=source("report.css") + source("gallery.css"),
+        first=FIRST, made=sorted(names), css=source("report.css") + source("gallery.css"),
     )  # fmt: skip
     return printable(page)
 

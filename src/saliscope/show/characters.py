@@ -285,7 +285,7 @@ def told(glyph: Glyph, *, sure: bool = True) -> str:
     if mistake.get("kind") == "missed":
         return f"missed {_shown(mistake['truth'])}"
     if mistake.get("kind") == "inserted":
-        return f"{glyph.text}{number_}, nothing there"
+        return f"{glyph.text}{number_} inserted"
     return f"{glyph.text}{number_} for {_shown(mistake.get('truth', ''))}"
 
 

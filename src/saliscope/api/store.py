@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 
 from saliscope.api.inputs import Input
@@ -163,6 +164,8 @@ def _content(wanted: Plan, raw: object) -> bytes:
         return os.fspath(Path(raw).name).encode() + b":" + hashlib.sha256(held).digest()
     if isinstance(raw, Picture):
         return repr((raw.name, raw.key)).encode()
+    if isinstance(raw, pd.DataFrame):
+        return raw.to_csv().encode()
     if not isinstance(raw, str):
         msg = (
             "resume= and workers= are for texts, proteins and files of pictures; arrays have no "

@@ -146,14 +146,20 @@ def read_inputs(sources: Sequence[str], modality: str) -> list[Input]:
 
 
 class Page(NamedTuple):
-    """Where the lines of a page are, for a model that reads lines: ALTO, or boxes."""
+    """Which parts of a file are meant: lines of a page (ALTO, or boxes), or rows of a table."""
 
     alto: str | None = None
     boxes: Sequence[str] = ()
+    rows: str | None = None
 
 
 def read_page(sources: Sequence[str], page: Page, model: Model) -> list[Input]:
     """Return the lines of a page where one is said to be one, else the records of the sources."""
+    if model.modality == "table":
+        return _rows(sources, page, model)
+    if page.rows is not None:
+        msg = f"--rows chooses rows of a table, and {model.name} does not take tables"
+        raise OptionError(msg)
     if page.alto is None and not page.boxes:
         return read_inputs(sources, model.modality)
     flag = "--alto" if page.alto is not None else "--box"
@@ -170,6 +176,19 @@ def read_page(sources: Sequence[str], page: Page, model: Model) -> list[Input]:
 
     boxes = [_box(text) for text in page.boxes] or None
     return read_lines(sources[0], alto=page.alto, boxes=boxes)
+
+
+def _rows(sources: Sequence[str], page: Page, model: Model) -> list[Input]:
+    """Return rows of the one table that is given."""
+    from saliscope.api.rows import read_rows
+    from saliscope.models.table.model import TableModel
+
+    assert isinstance(model, TableModel)
+    if len(sources) != 1 or not Path(sources[0]).is_file():
+        found = "no such file" if len(sources) == 1 else "several inputs"
+        msg = f"{', '.join(sources)}: {found}; a model on tables takes one CSV or TSV file"
+        raise InputError(msg)
+    return read_rows(sources[0], model, page.rows)
 
 
 def _box(text: str) -> list[float]:

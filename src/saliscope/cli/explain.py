@@ -53,6 +53,9 @@ def run(
     engine = cast("Engine", many.engine)
     shard = _shard(many.shard)
     adapter = load(model, device=device)
+    if adapter.modality == "table" and (many.workers is not None or engine == "ray"):
+        msg = "tables are explained in one process; leave --workers and --engine out"
+        raise OptionError(msg)
     by = _by(many, adapter.modality)
     target = _one_or_more(_characters(targets, adapter) if per_character else targets)
     general = {**general, "baseline": _one_or_more(general["baseline"])}

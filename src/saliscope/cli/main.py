@@ -88,6 +88,7 @@ Examples:
   saliscope explain MVHLTPEEKSAVTALWGK -m zoo:protein --steps 32 -o out/
   saliscope explain reviews/ -m zoo:sentiment --by word --workers 4 -o out/
   saliscope explain line.jpg -m zoo:handwriting --per-character -o out/
+  saliscope explain table.csv -m model.skops --rows 1-5 --method shapley -o out/
 
 \b
 Further flags are the method's own: see 'saliscope methods NAME'.
@@ -137,6 +138,9 @@ def explain(
     ] = False,
     alto: Alto = None,
     box: Box = None,
+    rows: Annotated[
+        str | None, typer.Option(metavar="A-B", help="which rows of a table (CSV), e.g. 1-5,9")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="exit 1 where health has errors")
     ] = False,
@@ -152,7 +156,7 @@ def explain(
         general={"baseline": baseline, "fill": fill, "tolerance": tolerance,
                  "max_evaluations": max_evaluations},
         budget=budget, seed=seed, device=device, strict=strict, quiet=quiet, extra=flags,
-        many=Many(workers, engine, shard, by, reduce), page=Page(alto, box or ()),
+        many=Many(workers, engine, shard, by, reduce), page=Page(alto, box or (), rows),
         per_character=per_character,
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ REPORTED = 50
 _ORDER = (
     "record", "method", "target", "layer", "module", "head", "query", "key", "position",
     "residue", "token", "word", "sentence", "codon", "window", "group", "start", "end", "first",
-    "last", "coding_start", "coding_end", "units", "value",
+    "last", "coding_start", "coding_end", "units", "row", "column", "cell", "value",
 )  # fmt: skip
 _HELD = 64
 

@@ -75,6 +75,11 @@ def waterfall(
     rows = np.arange(len(bars))[::-1]
     colors = [RAISE if value > 0 else LOWER for value in widths]
     axes.barh(rows, widths, left=ends[:-1], color=colors, height=0.66)
+    stderr = stderr_of(one)
+    if stderr is not None:
+        known = [INTERVAL * float(stderr.values[i]) for i in shown][::-1]
+        axes.errorbar(ends[1:][len(bars) - len(shown) :], rows[len(bars) - len(shown) :],
+                      xerr=known, fmt="none", ecolor=INK, elinewidth=0.7, capsize=1.5)  # fmt: skip
     for row, begin, width in zip(rows, ends[:-1], widths, strict=True):
         axes.annotate(
             number(width, sign=True), (max(begin, begin + width), row), xytext=(3, 0),

@@ -155,15 +155,16 @@ def how_to_read(record: Record, track: Track | None) -> list[str]:
                      "unit (in units of probability; negative: it rises).")  # fmt: skip
     stderr = stderr_of(record)
     if stderr is not None:
-        if "column" in record.values.dims:
+        table = "column" in record.values.dims
+        if table and "example" not in record.values.dims:
             found.append("Thin lines are 95 % intervals, 1.96 standard errors to each side.")
-        else:
+        elif not table:
             found.append("± and thin bars (of lines, the gray band) are one standard error.")
         count = int(unsure(record.to_numpy(), stderr.values).sum())
         if count:
+            marks = "" if table else "; a dotted line or a ring marks them where there is room"
             found.append(f"{count:,} of {stderr.size:,} values lie within two standard errors of "
-                         "zero, so that even their sign is not sure; a dotted line or a ring "
-                         "marks them where there is room.")  # fmt: skip
+                         f"zero, so that even their sign is not sure{marks}.")  # fmt: skip
     if "interaction" in record.data:
         found.append("The interaction of two units is what they do together beyond what each does "
                      "alone, averaged over which of the others are there (Shapley interaction "

@@ -151,13 +151,13 @@ def _fitted(estimator: Any) -> bool:
 
 
 def load_skops(path: str | os.PathLike[str]) -> Any:
-    """Return the estimator of a skops file that holds nothing but scikit-learn's own classes.
+    """Return the estimator of a skops file that holds nothing which could run code of others.
 
     Raises
     ------
     ModelError
-        There is no such file, it is not a skops file, or it holds types beyond those of
-        scikit-learn, numpy and scipy.
+        There is no such file, it is not a skops file, or it holds types beyond those that skops
+        trusts, classes of scikit-learn and numbers of numpy.
     """
     try:
         skops = import_module("skops.io")
@@ -172,7 +172,7 @@ def load_skops(path: str | os.PathLike[str]) -> Any:
     except Exception as error:  # a damaged archive or a wrong format raises many kinds
         msg = f"{path}: is not a skops file; write one with skops.io.dump(estimator, path)"
         raise ModelError(msg) from error
-    strange = [kind for kind in found if not _is_sklearn_class(kind)]
+    strange = [kind for kind in found if not _is_harmless(kind)]
     if strange:
         msg = (
             f"{path}: holds {', '.join(sorted(strange)[:3])}, which is not of scikit-learn and "
@@ -188,12 +188,15 @@ def load_skops(path: str | os.PathLike[str]) -> Any:
         raise ModelError(msg) from error
 
 
-def _is_sklearn_class(kind: str) -> bool:
-    """Whether a type's name belongs to a class (not a function) that scikit-learn itself defines.
+def _is_harmless(kind: str) -> bool:
+    """Whether a type's name belongs to a class of scikit-learn itself, or to a numpy number.
 
-    Looking it up imports a module of scikit-learn only.
+    Looking it up imports a module of scikit-learn only. Functions are never harmless.
     """
     module, _, name = kind.rpartition(".")
+    if module == "numpy":
+        found = getattr(np, name, None)
+        return isinstance(found, type) and issubclass(found, np.generic)
     if module != "sklearn" and not module.startswith("sklearn."):
         return False
     try:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 from benchmarks.trusting import MAPS, MODELS, judged, passes, planted  # noqa: E402
 
-SEEDS = 12
+SEEDS = 8
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -22,16 +22,16 @@ def test_meaningless_maps_do_not_pass(kind: str) -> None:
         for seed in range(SEEDS):
             model = planted(kind, seed, pairs=True)
             passed += passes(judged(model, make(model, np.random.default_rng([seed, 2])), seed))
-    assert passed <= 5  # of 72; at one in a hundred, six or more come once in 10,000 times
+    assert passed <= 4  # of 48; at one in a hundred, five or more come once in 8,000 times
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_exact_shapley_values_pass(kind: str) -> None:
     passed = [
         passes(judged(model := planted(kind, seed, pairs=seed % 2 == 1), model.shapley(), seed))
-        for seed in range(6)
+        for seed in range(4)
     ]
-    assert sum(passed) >= 5
+    assert sum(passed) >= 3
 
 
 @pytest.mark.parametrize("kind", ["protein", "image"])

@@ -291,3 +291,21 @@ def test_a_map_that_cannot_be_tested_is_not_lost() -> None:
     (made,) = saliscope.explain(net, iter([INPUT]), method="gradient", target=[0, 1], trust=True)
     assert made.meta["trust"][0]["sentence"].startswith("Not assessed: ")
     assert made.to_numpy().shape == (2, 1, 8)
+
+
+def test_means_over_windows_predict_no_falls() -> None:
+    rows = torch.randn(1, 1, 12, 12, generator=torch.Generator().manual_seed(0)).double()
+    net = nn.Sequential(nn.Flatten(), linear([np.linspace(-1, 1, 144).tolist()]))
+    wide = saliscope.trust(net, rows, method="occlusion", window=(1, 3, 3), draws=99)
+    single = saliscope.trust(net, rows, method="occlusion", window=1, draws=99)
+    assert "correlation" not in wide.data["measure"]
+    assert single["correlation"]["value"] == pytest.approx(1.0)
+
+
+def test_a_pixel_map_is_tested_in_blocks() -> None:
+    picture = np.zeros((28, 28), dtype=np.uint8)
+    picture[6:9, 7:21] = picture[9:24, 15:18] = 255
+    found = saliscope.trust("zoo:digits", picture, draws=99, randomize=False)
+    assert (found.meta["unit_kind"], found.meta["groups"]) == ("block", 196)
+    assert found["deletion"]["p"] <= 0.02
+    assert found["insertion"]["p"] <= 0.02

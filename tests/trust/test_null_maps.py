@@ -11,10 +11,13 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from saliscope.core.errors import InputError, OptionError
+from saliscope.core.units import Units
+from saliscope.models.vision.pixels import pixel_units
 from saliscope.trust import agreement, localization, rank_similarity
 from saliscope.trust.curves import counts_of
 from saliscope.trust.measures import predicted_falls
 from saliscope.trust.nulls import Shuffler, alike
+from saliscope.trust.testing import as_groups, parts_of
 
 
 @settings(max_examples=40, deadline=None)
@@ -91,3 +94,25 @@ def test_intervals_hold_the_value() -> None:
     assert high - low < 0.15
     assert found.relative == pytest.approx(1.0, abs=0.15)
     assert np.isnan(predicted_falls(falls[:1], falls[:1], rng).correlation_interval[0])
+
+
+def test_small_pictures_are_cut_finer_and_large_ones_by_patches() -> None:
+    small, large = pixel_units(28, 28, 16), pixel_units(224, 224, 16)
+    assert parts_of(small, None).shown is not None
+    assert [parts_of(u, None).count for u in (small, large)] == [196, 196]
+    assert [parts_of(u, None).grouping.kind for u in (small, large)] == ["block", "patch"]
+    assert parts_of(small, "patch").count == 4
+    assert parts_of(Units(("x",), (9000,), "element"), None).count == 3000
+
+
+def test_values_of_blocks_are_sums_of_theirs() -> None:
+    units = pixel_units(28, 28, 16)
+    parts = parts_of(units, None)
+    fine = np.arange(784.0).reshape(28, 28)
+    found = as_groups(fine, units, parts, signed=True, name="map")
+    assert found.shape == (14, 14)
+    assert found[0, 0] == 0 + 1 + 28 + 29
+    coarse = as_groups(np.array([[0.0, 4.0]]).repeat(2, 0), units, parts, signed=True, name="map")
+    assert coarse[0, 0] == 0  # left of the centers
+    assert coarse[3, 13] == 16
+    assert (np.diff(coarse, axis=1) >= 0).all()

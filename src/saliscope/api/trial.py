@@ -17,7 +17,6 @@ from saliscope.api.results import versions
 from saliscope.api.running import compute, job_for
 from saliscope.core.ask import Question
 from saliscope.core.attribution import Attribution
-from saliscope.core.coalitions import Grouped
 from saliscope.core.engine import Job, Outcome, Progress, drive
 from saliscope.core.errors import InputError, OptionError, RefusedError, SaliscopeError
 from saliscope.core.health import Health
@@ -29,7 +28,7 @@ from saliscope.trust.comparing import localization, rank_similarity
 from saliscope.trust.curves import LEVEL, Curves, Wanted, faithfulness
 from saliscope.trust.measures import shaken
 from saliscope.trust.record import ALIKE, DRAWS, Trust, verdict_of
-from saliscope.trust.testing import Table, as_groups, kept_shape, obstacle
+from saliscope.trust.testing import Table, as_groups, kept_shape, obstacle, parts_of
 
 __all__ = ["Settings", "Trial"]
 
@@ -103,7 +102,12 @@ class Trial:
             self._same_target(given)
         self.signed = given.signed if isinstance(given, Attribution) else True
         self.unit = str(given.meta.get("unit", "")) if isinstance(given, Attribution) else "score"
-        self.grouped = Grouped.by(self.sample.units, settings.groups)
+        # Means over windows, and what was weighed at a layer, do not add up.
+        self.averaged = isinstance(given, Attribution) and (
+            "layer" in wanted.method.takes
+            or int(np.prod(given.provenance.get("notes", {}).get("window", 1))) > 1
+        )
+        self.grouped = parts_of(self.sample.units, settings.groups)
         self.values = self._grouped(self.map, signed=self.signed)
 
     # -- parts -------------------------------------------------------------------------------
@@ -172,7 +176,7 @@ class Trial:
 
     def _additive(self, fill: Any) -> FloatArray | None:
         """Return what the map says that the target falls by without each group."""
-        if self.unit == "score":
+        if self.unit == "score" and not self.averaged:
             return self._grouped(self.map, signed=True).ravel()
         value = self.sample.value
         if self.unit == "score per unit of input" and self.signed and value is not None:

@@ -28,6 +28,7 @@ BINS = (0.01, 0.05, 0.10, 0.20, 0.50)
 
 _FLAT = 1e-6  # change relative to the target that is rounding
 _ONE_BY_ONE = 12  # groups
+_AT_ONCE = 1 << 25  # numbers of coalitions that are held
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,8 @@ class Curves:
         Of deletion and of insertion; NaN without copies.
     comprehensiveness, sufficiency : float
     falls, predicted : numpy.ndarray, shape (draws, rows)
-        Of the target at the coalitions of the copies, and what the map predicts.
+        Of the target at the coalitions of the copies, and what the map predicts; the latter is
+        empty where the map predicts an order only.
     blocks : tuple of int
         Groups that were moved together.
     rows : int
@@ -172,27 +174,26 @@ def faithfulness(question: Question, wanted: Wanted) -> Steps:
     whole, empty = own[0, 0], own[0, -1]
     shuffled = Shuffler(wanted.values, question.rng, ordered=wanted.ordered)
     null = np.empty((0, 2, len(counts)))
-    out: list[Masks] = []
+    predicted = [np.empty((0, 2 * (len(counts) - 2)))]
+    at_once = max(1, _AT_ONCE // (2 * len(counts) * groups))
     test = _Test(mean_height(share, own), wanted.draws)
     while len(null) < wanted.draws and not (test.over and len(null) >= wanted.first):
-        more = min(max(wanted.first, 2 * len(null)), wanted.draws - len(null))
+        more = min(max(wanted.first, 2 * len(null)), wanted.draws - len(null), at_once)
         masks = np.stack([_masks(order_of(shuffled(), question.rng), counts) for _ in range(more)])
         found = yield from known.ask(masks.reshape(-1, groups))
         fresh = found.reshape(more, 2, -1)
         null = np.concatenate([null, fresh])
-        out.append(~masks.reshape(more, 2, -1, groups)[:, :, 1:-1].reshape(more, -1, groups))
+        if wanted.additive is not None:
+            gone = ~masks.reshape(more, 2, -1, groups)[:, :, 1:-1].reshape(more, -1, groups)
+            predicted.append(gone @ wanted.additive)
         test.see(mean_height(share, fresh))
     inner = null[:, :, 1:-1].reshape(len(null), 2 * (len(counts) - 2))
-    additive = wanted.additive
-    predicted = np.full_like(inner, np.nan)
-    if additive is not None and len(null):
-        predicted = np.concatenate([gone @ additive for gone in out])
     every = np.array(list(known.scores.values()))
     finite = every[np.isfinite(every)]
     moved = np.ptp(finite) if len(finite) else 0.0
     curves = Curves(
         share, own, null, test.p, float((whole - both[0]).mean()), float((whole - both[1]).mean()),
-        whole - inner, predicted, shuffled.blocks, len(every),
+        whole - inner, np.concatenate(predicted), shuffled.blocks, len(every),
         flat=bool(moved <= _FLAT * np.nanmax(np.abs(every), initial=0.0)),
         lost=int((~np.isfinite(every)).sum()),
     )  # fmt: skip

@@ -13,18 +13,51 @@ from scipy import stats
 
 from saliscope.core.coalitions import Grouped
 from saliscope.core.errors import InputError
-from saliscope.core.units import FloatArray, Units
+from saliscope.core.grids import resized
+from saliscope.core.units import FloatArray, Grouping, Units
 from saliscope.trust.comparing import Localization
 from saliscope.trust.curves import LEVEL, Curves, mean_height
 from saliscope.trust.measures import predicted_falls
 from saliscope.trust.record import COLUMNS, DRAWS, FEWEST
 
-__all__ = ["Table", "as_groups", "kept_shape", "obstacle"]
+__all__ = ["Table", "as_groups", "kept_shape", "obstacle", "parts_of"]
+
+_FEW = 50  # patches that are too few for a map of a picture
+_MANY = 4096  # numbers that are too many to go one by one
+_ALONG = 14  # blocks along the shorter side
 
 
 def kept_shape(units: Units) -> tuple[int, ...]:
     """Return the shape of a map per unit, without special tokens."""
     return (len(units.kept),) if units.keep is not None else units.shape
+
+
+def parts_of(units: Units, groups: str | Sequence[int] | None) -> Grouped:
+    """Return what is taken away together: as asked, or what is usual for the input.
+
+    Where nothing is asked, a picture of few patches, and an array of thousands of numbers, are cut
+    into blocks instead, about 14 along the shorter of the last two axes; leading axes (channels)
+    stay together.
+
+    Examples
+    --------
+    >>> color = Units(("c", "y", "x"), (3, 70, 70), "element")
+    >>> parts_of(color, None).count, parts_of(Units(("x",), (8,), "element"), None).count
+    (196, 8)
+    """
+    grouped = Grouped.by(units, groups)
+    grouping = grouped.grouping
+    few = grouping.kind == "patch" and bool(grouping.grid) and grouped.count < _FEW
+    many = grouped.own and grouped.count > _MANY
+    if groups is not None or units.keep is not None or not (few or many):
+        return grouped
+    near = units.shape[-2:] if len(units.shape) > 1 else units.shape
+    edge = max(1, round(min(near) / _ALONG)) if len(near) > 1 else -(-near[0] // _MANY)
+    edges = [*units.shape[: -len(near)], *([edge] * len(near))]
+    starts = tuple(tuple(range(0, n, e)) for n, e in zip(units.shape, edges, strict=True))
+    places = [np.arange(n) // e for n, e in zip(units.shape, edges, strict=True)]
+    labels = np.ravel_multi_index(np.meshgrid(*places, indexing="ij"), tuple(map(len, starts)))
+    return Grouped(units, Grouping("block", labels=labels.astype(np.int64), grid=starts))
 
 
 def as_groups(
@@ -67,10 +100,10 @@ def as_groups(
     if array.shape == grid:
         return array if signed else np.abs(array)
     if array.ndim == len(shape) == 2 and all(
-        a <= b for a, b in zip(array.shape, shape, strict=True)
+        cells <= pixels for cells, pixels in zip(array.shape, shape, strict=True)
     ):
-        places = [np.arange(b) * a // b for a, b in zip(array.shape, shape, strict=True)]
-        return as_groups(array[np.ix_(*places)], units, grouped, signed=signed, name=name)
+        fine = resized(array, shape)
+        return as_groups(fine, units, grouped, signed=signed, name=name)
     msg = (
         f"{name}: the map has shape {array.shape}; give one value per {units.kind}, shape "
         f"{shape}, or per {grouping.kind}, shape {grid}"

@@ -113,7 +113,9 @@ class Column:
         """Return numbers as the cells that they stand for, in the type of the column."""
         if not self.numeric:
             places = np.where(np.isnan(cells), len(self._places), cells).astype(np.int64)
-            return self._cells().take(places).reset_index(drop=True)
+            made = self._cells().take(places).reset_index(drop=True)
+            fits = types.is_integer_dtype(self.dtype) and not made.isna().any()
+            return made.astype(self.dtype) if fits else made
         missing = np.isnan(cells)
         if types.is_extension_array_dtype(self.dtype):  # has a missing value of its own
             own = [None if lost else cell for cell, lost in zip(cells, missing, strict=True)]
@@ -125,7 +127,7 @@ class Column:
     def _cells(self) -> pd.Series[Any]:
         """Return the known values and a missing one, in the type of the column."""
         if self._pool is None:
-            kind = self.dtype
+            kind = object if types.is_integer_dtype(self.dtype) else self.dtype
             if isinstance(kind, pd.CategoricalDtype):
                 kind = pd.CategoricalDtype(self.values, ordered=kind.ordered)
             missing = pd.NaT if types.is_datetime64_any_dtype(kind) else np.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -75,10 +76,11 @@ def table_model(
         model.labels = None if labels is None else tuple(map(str, labels))
     else:
         predictor = _predictor(source, name)
-        known = Columns(predictor.names or names, predictor.width)
-        model = EstimatorModel(predictor, known, groups)
         if labels is not None:
-            model.labels = tuple(map(str, labels))
+            predictor = replace(predictor, labels=tuple(map(str, labels)))
+        model = EstimatorModel(
+            predictor, Columns(predictor.names or names, predictor.width), groups
+        )
     if background is not None:
         model.learn(background, rows)
     return model

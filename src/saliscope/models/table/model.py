@@ -237,18 +237,19 @@ class EstimatorModel(TableModel):
         super().__init__(_Calling(predictor, columns), predictor.name, columns, groups)
         self.predictor = predictor
         self.dtype = torch.float64
-        self.labels = predictor.labels
         self.class_scale = "prob" if predictor.probabilities else "raw"
 
     def _look_at(self, one: torch.Tensor, built: Hashable) -> None:
         super()._look_at(one, built)
         outputs = self._shape[0] if self._shape else 1
-        if self.labels is not None and len(self.labels) != outputs:
+        named = self.predictor.labels
+        if named is not None and len(named) != outputs:
             msg = (
-                f"{self.name} returns {outputs} outputs, and there are {len(self.labels)} labels "
-                f"({', '.join(self.labels)}); give one for each"
+                f"{self.name} returns {outputs} outputs, and there are {len(named)} labels "
+                f"({', '.join(named)}); give one for each"
             )
             raise ModelError(msg)
+        self.labels = named or self.labels
 
     def realize(self, pieces: Sequence[Piece]) -> Batch:
         """Take each column from the row itself or from its fill."""

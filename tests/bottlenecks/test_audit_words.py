@@ -39,7 +39,7 @@ NUMBER = re.compile(r"(?<![\w.,:+−-])[+−]?\d[\d,]*(?:\.\d+)?%?(?![\w-])")
 
 @pytest.fixture(scope="module")
 def found() -> Audit:
-    known = sample(9)
+    known = sample(6)
     return audit(
         "zoo:bottleneck", known.proteins, tasks=known.tasks, families=known.families, folds=2,
         variants=3, probes=("linear",),
@@ -86,7 +86,8 @@ def test_the_zoo_model_beats_wrong_bottlenecks_and_composition(found: Audit) -> 
 def test_figures_and_page(found: Audit, tmp_path: Path) -> None:
     figures = figures_of(found)
     assert list(figures) == [
-        "rebuilt", "along", "slots", "probes", "kept", "variants", "similarity", "agreement",
+        "rebuilt", "along", "slots", "heads", "probes", "kept", "variants", "similarity",
+        "agreement", "beside",
     ]  # fmt: skip
     for figure, caption in figures.values():
         assert caption.endswith(".")

@@ -126,18 +126,22 @@ def similarity(
 def agreement(
     cut: Cut, rival: Rival, sequences: Sequence[str], names: Sequence[str],
     variants: Sequence[Variant],
-) -> pd.DataFrame:  # fmt: skip
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Compare what residues receive in the encoder and in the rival, for the same variants.
 
     Returns
     -------
-    pandas.DataFrame
+    agreement : pandas.DataFrame
         A row per variant: the rank correlation of what residues of the variant protein receive
         (mean over layers, heads and queries), that of the size of its change, and how many of the
         ten residues that change most are the same, beside what chance would give. Empty where the
         encoder's attention cannot be read.
+    beside : pandas.DataFrame
+        A row per variant and residue: what it receives in the variant, and how much more than in
+        the reference, in both models, as shares of an even spread.
     """
     rows: list[dict[str, Any]] = []
+    beside: list[pd.DataFrame] = []
     known: dict[str, tuple[FloatArray, FloatArray]] = {}
 
     def both(sequence: str) -> tuple[FloatArray, FloatArray] | None:
@@ -157,7 +161,15 @@ def agreement(
             continue
         if before is None or after is None:
             break
-        change = [np.abs(b - a) for a, b in zip(before, after, strict=True)]
+        moved = [b - a for a, b in zip(before, after, strict=True)]
+        change = [np.abs(m) for m in moved]
+        size = len(sequence)
+        beside.append(pd.DataFrame({
+            "protein": names[one.protein], "variant": one.name,
+            "position": np.arange(1, size + 1), "residue": list(one.of(sequence)),
+            "encoder": after[0] * size, "rival": after[1] * size,
+            "encoder change": moved[0] * size, "rival change": moved[1] * size,
+        }))  # fmt: skip
         top = [set(np.argsort(-c, kind="stable")[:_TOP].tolist()) for c in change]
         rows.append({
             "protein": names[one.protein], "variant": one.name, "residues": len(sequence),
@@ -166,7 +178,7 @@ def agreement(
             "own place, encoder": int(ranks_down(change[0])[one.position - 1]),
             "own place, rival": int(ranks_down(change[1])[one.position - 1]),
         })  # fmt: skip
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), pd.concat(beside) if beside else pd.DataFrame()
 
 
 def ranks_down(values: FloatArray) -> FloatArray:

@@ -285,7 +285,9 @@ class _Run:
         if parts:
             self._add("similarity", similarity(parts, layers, seed=self.seed))
         names = [one.name for one in self.inputs]
-        self._add("agreement", agreement(cut, rival, self.raws, names, self.variants))
+        agree, beside = agreement(cut, rival, self.raws, names, self.variants)
+        self._add("agreement", agree)
+        self._add("beside", beside)
 
     def _ranks(self) -> None:
         named: dict[str, FloatArray] = {}

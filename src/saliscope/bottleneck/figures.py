@@ -10,9 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from saliscope.bottleneck.record import Audit
+from saliscope.show.scene import RISING
 from saliscope.show.style import INK, LOWER, MUTED, PLAIN, RAISE, RULE, drawn, new_figure
 
 __all__ = ["figures_of"]
+
+_SHOWN = 4  # variants that are drawn side by side
 
 _COLORS = {
     "bottleneck": RAISE, "decoder, from the bottleneck": "#d9a066",
@@ -47,6 +50,9 @@ def figures_of(audit: Audit) -> dict[str, tuple[Figure, str]]:
         "slots": ("slots", _slots, (
             "Where each slot looks (mean place, and as many places as the line is long) and how "
             "much of the decoder's cross-attention it receives.")),
+        "heads": ("attention", _heads, (
+            "How many keys each head looks at (exp of the entropy, mean over queries): few is "
+            "focused.")),
         "probes": ("probes", _probes, (
             "Selectivity: what a probe reads of a task, minus what it reads of labels that say "
             "nothing. Equal dimension; families held out; 95 % intervals of redrawn families. "
@@ -63,6 +69,9 @@ def figures_of(audit: Audit) -> dict[str, tuple[Figure, str]]:
         "agreement": ("agreement", _agreement, (
             "Attention on the same variants, in the encoder and in the other model: how what "
             "residues receive correlates, and how many of the ten that change most are the same.")),
+        "beside": ("beside", _beside, (
+            "Side by side: what residues receive more (up) or less (down) in a variant than in the "
+            "reference; dashed, the variant's place.")),
     }  # fmt: skip
     found = {}
     for name, (table, make, caption) in makers.items():
@@ -317,4 +326,48 @@ def _agreement(audit: Audit) -> Figure:
     right.set_xlabel("same of ten that change most (dashed: chance)")
     right.set_ylabel("variants")
     right.set_title("Agreement on what changes")
+    return figure
+
+
+@drawn
+def _heads(audit: Audit) -> Figure:
+    table = audit["attention"]
+    kinds = list(dict.fromkeys(table["kind"]))
+    figure = new_figure(9.2, 2.6, "constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(kinds)))
+    words = {"encoder": "encoder, self", "slots": "slots to encoder", "cross": "decoder to slots"}
+    for axes, kind in zip(panels, kinds, strict=True):
+        own = table[table["kind"] == kind]
+        grid = own.pivot_table(index="layer", columns="head", values="keys").to_numpy()
+        image = axes.imshow(grid, cmap=RISING, vmin=0, aspect="auto", interpolation="none")
+        axes.set_title(f"{words[kind]} ({own['of'].iloc[0]:.0f} keys)", fontsize=9.5)
+        axes.set_xlabel("head")
+        axes.set_xticks(range(0, grid.shape[1], max(1, grid.shape[1] // 8)))
+        axes.set_yticks(range(0, grid.shape[0], max(1, grid.shape[0] // 8)))
+        made = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.08)
+        made.outline.set_visible(False)
+    panels[0].set_ylabel("layer")
+    return figure
+
+
+@drawn
+def _beside(audit: Audit) -> Figure:
+    table = audit["beside"]
+    chosen = table[["protein", "variant"]].drop_duplicates().head(_SHOWN)
+    figure = new_figure(9.2, 0.7 + 1.5 * len(chosen), "constrained")
+    panels = np.atleast_1d(figure.subplots(len(chosen), 1))
+    names = {"encoder change": (audit.model, RAISE), "rival change": (audit.rival, LOWER)}
+    for axes, (protein, variant) in zip(panels, chosen.itertuples(index=False), strict=True):
+        own = table[(table["protein"] == protein) & (table["variant"] == variant)]
+        for column, (name, color) in names.items():
+            most = own[column].abs().max() or 1.0
+            axes.plot(own["position"], own[column] / most, color=color, lw=1.0, label=name)
+        axes.axvline(int(str(variant)[1:-1]), color=INK, lw=0.8, ls=(0, (3, 2)))
+        axes.axhline(0, color=RULE, lw=0.6, zorder=0)
+        axes.set_ylim(-1.08, 1.08)
+        axes.set_xlim(0, int(own["position"].max()) + 1)
+        axes.set_title(f"{variant} in {protein}", fontsize=9.5)
+    panels[0].legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.3))
+    panels[-1].set_xlabel("residue")
+    figure.supylabel("change of what is received, largest = 1", fontsize=8.5, color=MUTED)
     return figure

@@ -1,10 +1,11 @@
 """Probes: what can be read off a representation, beside what the same probe learns by heart.
 
 A probe that is strong enough finds labels in anything. So each task has a control task with labels
-that say nothing, drawn once for each word (the residue with both neighbors), and what counts is
-selectivity: the task minus its control (Hewitt and Liang 2019, Designing and Interpreting Probes
-with Control Tasks, EMNLP, section 2). Families are never divided between fitting and testing, and
-intervals come from redrawn families.
+that say nothing, drawn once for each word (the residue with both neighbors; of whole proteins the
+labels of others, dealt anew a few times), and what counts is selectivity: the task minus its
+control (Hewitt and Liang 2019, Designing and Interpreting Probes with Control Tasks, EMNLP,
+section 2). Families are never divided between fitting and testing, and intervals come from redrawn
+families.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ PROBES = ("linear", "nonlinear")
 _PLACES = 60  # labelled places of a protein that are looked at
 _FITTED = 4000  # rows that a probe is fitted to
 _DRAWS = 200
+_SHUFFLED = 5  # times that labels of whole proteins are dealt anew, as their control
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class _Rows:
     first: IntArray
     second: IntArray  # of a pair; otherwise as `first`
     labels: FloatArray  # (rows, outputs)
-    control: FloatArray
+    controls: tuple[FloatArray, ...]
 
 
 def probe(
@@ -104,10 +106,11 @@ def probe(
     for number, family in enumerate(dealt):
         fold[own == family] = number % setting.folds
     said = {
-        (kind, what): np.zeros((len(own), _width(task, rows.labels)))
+        (kind, number): np.zeros((len(own), _width(task, rows.labels)))
         for kind in setting.kinds
-        for what in ("labels", "control")
+        for number in range(1 + len(rows.controls))
     }
+    asked = (rows.labels, *rows.controls)
     for number in range(setting.folds):
         test = fold == number
         fit = np.flatnonzero(~test)
@@ -115,14 +118,16 @@ def probe(
             rng = np.random.default_rng((setting.seed, number))
             fit = np.sort(rng.choice(fit, _FITTED, replace=False))
         x, z = _cut(task, features, rows, fit, np.flatnonzero(test), setting.dimension)
-        for (kind, what), out in said.items():
-            y = getattr(rows, what)
-            out[test] = _predicted(task.kind, kind, x, y[fit], z, out.shape[1], setting.seed)
+        for (kind, which), out in said.items():
+            y = asked[which][fit]
+            out[test] = _predicted(task.kind, kind, x, y, z, out.shape[1], setting.seed)
     for kind in setting.kinds:
         yield {
             "task": task.name, "level": task.level, "probe": kind,
             "measure": "AUROC" if task.kind == "class" else "rank correlation",
-            **_scored(task, rows, said[kind, "labels"], said[kind, "control"], own, setting.seed),
+            **_scored(
+                task, rows, [said[kind, k] for k in range(len(asked))], own, setting.seed
+            ),
             "families": len(different), "labels": len(own),
         }  # fmt: skip
 
@@ -158,13 +163,13 @@ def _rows(
     y = np.concatenate(labels)
     rng = np.random.default_rng(seed)
     if task.level == "protein":
-        control = y[rng.permutation(len(y))]
+        controls = tuple(y[rng.permutation(len(y))] for _ in range(_SHUFFLED))
     else:
         places = zip(protein.tolist(), first.tolist(), second.tolist(), strict=True)
         words = [_word(sequences[p], i, j) for p, i, j in places]
         drawn = {w: y[rng.integers(len(y))] for w in sorted(set(words))}
-        control = np.stack([drawn[w] for w in words])
-    return _Rows(protein, first, second, y, control)
+        controls = (np.stack([drawn[w] for w in words]),)
+    return _Rows(protein, first, second, y, controls)
 
 
 def _places(values: FloatArray, classes: bool, rng: np.random.Generator) -> IntArray:
@@ -320,14 +325,15 @@ def _one(kind: str, truth: FloatArray, said: FloatArray) -> float:
 
 
 def _scored(
-    task: Task, rows: _Rows, said: FloatArray, guessed: FloatArray, families: IntArray, seed: int
+    task: Task, rows: _Rows, said: Sequence[FloatArray], families: IntArray, seed: int
 ) -> dict[str, float]:
+    pairs = list(zip((rows.labels, *rows.controls), said, strict=True))
     if task.level != "protein":
         proteins = np.unique(rows.protein)
         own = [families[np.flatnonzero(rows.protein == p)[0]] for p in proteins]
         each = np.array([
             [_one(task.kind, y[rows.protein == p], out[rows.protein == p])
-             for y, out in ((rows.labels, said), (rows.control, guessed))]
+             for y, out in pairs]
             for p in proteins
         ])  # fmt: skip
         of = interval(each[:, 0], own, seed=seed)
@@ -339,10 +345,8 @@ def _scored(
     members = {f: np.flatnonzero(families == f) for f in different}
 
     def both(places: IntArray) -> tuple[float, float]:
-        return (
-            _one(task.kind, rows.labels[places], said[places]),
-            _one(task.kind, rows.control[places], guessed[places]),
-        )
+        found = [_one(task.kind, y[places], out[places]) for y, out in pairs]
+        return found[0], float(np.mean(found[1:]))
 
     value, control = both(np.arange(len(families)))
     drawn = np.array([

@@ -27,6 +27,7 @@ TABLES: dict[str, str] = {
     "variants": "missense variants followed through the bottleneck",
     "similarity": "alignment with each layer of a protein language model",
     "agreement": "attention on the same variants, beside that model's",
+    "beside": "the same, residue by residue",
 }
 """Names of the tables of an audit, and what each says."""
 

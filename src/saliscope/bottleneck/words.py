@@ -96,15 +96,17 @@ def _short(audit: Audit) -> str:
         }[_passed(audit)])  # fmt: skip
     tasks = list(dict.fromkeys(audit["probes"].get("task", ())))
     asked = {
-        "folding (secondary structure, contacts)": ("secondary structure", "contacts"),
-        "phenotype (conservation, binding, effects of variants)": (
+        "folding": ("secondary structure", "contacts"),
+        "phenotype": (
             "conservation", "binding", *(t for t in tasks if t.startswith("effect of variants")),
         ),
     }  # fmt: skip
-    for word, names in asked.items():
-        found = [_standing(audit, task) for task in names if task in tasks]
-        if not found:
+    for what, names in asked.items():
+        known = [task for task in names if task in tasks]
+        if not known:
             continue
+        found = [_standing(audit, task) for task in known]
+        word = f"{what} ({', '.join(dict.fromkeys(t.partition(',')[0] for t in known))})"
         can, more = (any(one[k] for one in found) for k in (0, 1))
         said.append(
             f"No signal of {word} is found above chance." if not can

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -431,3 +433,14 @@ def test_names_of_operations_exist() -> None:
         assert getattr(torch.ops.aten, name).overloads()
         assert name.replace("_", "") not in LINEAR
     assert find_rule("deeplift").run
+
+
+def test_watching_operations_does_not_import_the_compiler() -> None:
+    program = (
+        "import sys, torch, saliscope\n"
+        "net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))\n"
+        "for method in ('gradient', 'deeplift'):\n"
+        "    saliscope.explain(net, torch.ones(1, 3), method, 0)\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

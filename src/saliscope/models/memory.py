@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from saliscope.models.watching import Watch
 
 __all__ = ["PeakBytes"]
 
 
-class PeakBytes(TorchDispatchMode):
+class PeakBytes(Watch):
     """Count live bytes of storages made inside the context; `peak` is the largest sum.
 
     Examples
@@ -32,7 +33,7 @@ class PeakBytes(TorchDispatchMode):
     """
 
     def __init__(self, device: torch.device) -> None:
-        TorchDispatchMode.__init__(self)
+        Watch.__init__(self)
         self.device = device
         self.live = self.peak = 0
         self._known: dict[int, weakref.ref[Any]] = {}
@@ -43,7 +44,7 @@ class PeakBytes(TorchDispatchMode):
             torch.cuda.reset_peak_memory_stats(self.device)
             self.live = torch.cuda.memory_allocated(self.device)
             return self
-        TorchDispatchMode.__enter__(self)
+        Watch.__enter__(self)
         return self
 
     def __exit__(
@@ -56,7 +57,7 @@ class PeakBytes(TorchDispatchMode):
             torch.cuda.synchronize(self.device)
             self.peak = torch.cuda.max_memory_allocated(self.device) - self.live
             return
-        TorchDispatchMode.__exit__(self, kind, error, trace)
+        Watch.__exit__(self, kind, error, trace)
 
     def _track(self, tensor: torch.Tensor) -> None:
         storage = tensor.untyped_storage()

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 from torch.autograd.graph import get_gradient_edge
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from saliscope.core.errors import RefusedError
+from saliscope.models.watching import Watch
 
 __all__ = ["Back", "Grads", "Held", "Shares", "Step", "Tape", "kind", "respond"]
 
@@ -115,7 +115,7 @@ class Step:
         return func(**self.values | wide | {next(iter(wide)): first})
 
 
-class Tape(TorchDispatchMode):
+class Tape(Watch):
     """Notes the operations of a forward pass that something moving goes through.
 
     Parameters
@@ -130,7 +130,7 @@ class Tape(TorchDispatchMode):
     def __init__(
         self, keeps: Callable[[str, Sequence[torch.Tensor]], bool], held: Held | None = None
     ) -> None:
-        TorchDispatchMode.__init__(self)
+        Watch.__init__(self)
         self.keeps, self.held = keeps, {} if held is None else held
         self.steps: list[Step] = []
 

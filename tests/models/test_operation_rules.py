@@ -432,7 +432,7 @@ def test_names_of_operations_exist() -> None:
     for name in OPERATIONS:
         assert getattr(torch.ops.aten, name).overloads()
         assert name.replace("_", "") not in LINEAR
-    assert find_rule("deeplift").run
+    assert find_rule("deeplift", []).run
 
 
 def test_watching_operations_does_not_import_the_compiler() -> None:

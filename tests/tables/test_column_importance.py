@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -70,6 +71,7 @@ def test_all_copies_go_to_the_model_in_few_calls(
     calls = {"n": 0}
     plain = type(fitted).predict
 
+    @functools.wraps(plain)
     def counted(self: Any, rows: Any) -> Any:
         calls["n"] += 1
         return plain(self, rows)

@@ -32,6 +32,8 @@ class Column:
     ----------
     series : pandas.Series
         From which the type is learned.
+    where : str
+        What messages call its table.
 
     Examples
     --------
@@ -42,7 +44,7 @@ class Column:
     ['blue', nan]
     """
 
-    def __init__(self, series: pd.Series[Any]) -> None:
+    def __init__(self, series: pd.Series[Any], where: str = "table") -> None:
         self.name = str(series.name)
         self.dtype: Any = series.dtype
         self.numeric = _is_number(series)
@@ -51,7 +53,7 @@ class Column:
         self._settled: int | None = None
         if isinstance(self.dtype, pd.CategoricalDtype):
             self._learn(self.dtype.categories)
-        self.encode(series, self.name)
+        self.encode(series, where)
 
     @property
     def values(self) -> list[Any]:
@@ -230,7 +232,7 @@ class Columns:
     def encode(self, table: pd.DataFrame, where: str) -> FloatArray:
         """Return the rows of a table as numbers, shape (rows, columns), learning new values."""
         if not self.known:
-            self.known = [Column(table[name]) for name in table.columns]
+            self.known = [Column(table[name], where) for name in table.columns]
         each = [own.encode(table[own.name], where) for own in self.known]
         return np.stack(each, axis=1)
 

@@ -458,3 +458,13 @@ def test_score_cam_misleads_where_scores_lie_close_together() -> None:
     assert np.abs(first - second).max() < 0.02 * first.max()
     drops = explain(net, X + 0.5, "occlusion", [0, 1]).to_numpy()[:, 0, 0, 0]
     np.testing.assert_allclose(drops, [[0.005, 0, 0], [0, 0, 0.025]], atol=1e-12)
+
+
+@pytest.mark.parametrize(("places", "told"), [(4, True), (5, False)])
+def test_slopes_in_few_places_are_told_where_one_weight_is_for_all(places: int, told: bool) -> None:
+    head = [1.0] * places + [0.0] * (20 - places)  # a share of 20 % and of 25 %
+    net = toy(head, head, features=((1, 0),), width=20)
+    given = torch.ones(1, 1, 1, 20, dtype=torch.float64)
+    for method, may in (("grad_cam", True), ("grad_cam_plus_plus", True), ("layer_cam", False)):
+        found = explain(net, given, method, 0, layer="1").health
+        assert ("slope_in_few_places" in found) == (told and may)

@@ -167,6 +167,13 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "{count} unit(s) are unknown to the model ({names}) and were read as unknown.",
         "Check the input for other alphabets.",
     ),
+    "slope_in_few_places": (
+        "warning",
+        "The target's slope lies in about {share:.0%} of the places of layer '{layer}'. This "
+        "method weights a feature by its slope at all places together, and shows it wherever it "
+        "is active.",
+        "Use layer_cam, which keeps each slope where it is, or occlusion.",
+    ),
     "gradient_is_local": (
         "note",
         "A gradient is the slope at this very input; it says nothing of larger changes and has no "

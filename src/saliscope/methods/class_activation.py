@@ -20,6 +20,7 @@ from saliscope.core.units import FloatArray
 
 __all__ = ["grad_cam", "grad_cam_plus_plus", "layer_cam"]
 
+_FEW, _MANY = 0.25, 16  # share of the places, and the number of them from which it is looked at
 _COST = "1 forward pass, and 1 backward pass per target that stops at the layer"
 
 
@@ -47,6 +48,22 @@ def _inside(question: Question, answer: Answer) -> _Inside:
     return _Inside(answer, answer.activations[0], slopes, found)
 
 
+def _local(question: Question, inside: _Inside) -> tuple[Finding, ...]:
+    """Say so where one weight per feature cannot do: the slopes of a target lie in few places.
+
+    The share of places is the participation ratio, (sum s)^2 / (n sum s^2), of s_p = sum_k |g_kp|.
+    """
+    assert question.layer is not None
+    size = np.abs(inside.slopes).sum(1).reshape(len(inside.slopes), -1)
+    size = size[size.any(1)]
+    if size.shape[1] < _MANY or not len(size):
+        return inside.findings
+    share = float((size.sum(1) ** 2 / (size**2).sum(1) / size.shape[1]).min())
+    if share >= _FEW:
+        return inside.findings
+    return *inside.findings, finding("slope_in_few_places", share=share, layer=question.layer.name)
+
+
 @method(
     "grad_cam",
     options=ClassActivation,
@@ -67,7 +84,7 @@ def grad_cam(question: Question, options: ClassActivation) -> Steps:
     answer = yield Ask(Perturbation.identity(question.units), layer=question.layer)
     inside = _inside(question, answer)
     total = np.tensordot(inside.slopes.mean(inside.grid), inside.features, 1)
-    return mapped(question, options, answer, total, inside.findings)
+    return mapped(question, options, answer, total, _local(question, inside))
 
 
 @method(
@@ -101,7 +118,7 @@ def grad_cam_plus_plus(question: Question, options: ClassActivation) -> Steps:
     below = 2 + slopes * features.sum(places, keepdims=True)
     rising = np.maximum(slopes, 0)
     share = np.divide(rising, below, out=np.zeros_like(rising), where=below != 0)
-    found = inside.findings
+    found = _local(question, inside)
     if (below[rising > 0] <= 0).any():
         assert question.layer is not None
         found += (finding("negative_activations", layer=question.layer.name),)

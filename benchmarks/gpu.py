@@ -211,8 +211,7 @@ class Tower(nn.Module):
         widths = (64, 64, 128, 256, 512)
         self.stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, 3), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
         self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 3, 1 if a == b else 2, 1)
-            for a, b in itertools.pairwise(widths)
+            nn.Conv2d(a, b, 3, 1 if a == b else 2, 1) for a, b in itertools.pairwise(widths)
         )
         self.keep = nn.ModuleList(
             nn.ModuleList(nn.Conv2d(b, b, 3, 1, 1) for _ in range(3)) for b in widths[1:]

@@ -38,7 +38,9 @@ def pixels(*weights):
     """
     features = len(weights) if isinstance(weights[0], tuple) else 1
     net = torch.nn.Sequential(
-        torch.nn.Conv2d(1, features, 1, bias=False), torch.nn.ReLU(), torch.nn.Flatten(),
+        torch.nn.Conv2d(1, features, 1, bias=False),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
         torch.nn.Linear(3 * features, 1, bias=False),
     )
     with torch.no_grad():

@@ -129,6 +129,8 @@ def _names(units: Units) -> list[str]:
     labels = given.get(units.kind)
     if labels is None:
         return [str(place) for place in places]
+    if units.kind in units.dims:  # a column is called by its name alone
+        return [str(label) for label in labels]
     between = "" if units.kind == "residue" else " "
     return [f"{label}{between}{place}" for label, place in zip(labels, places, strict=True)]
 

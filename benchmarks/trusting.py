@@ -19,7 +19,8 @@ from scipy.ndimage import gaussian_filter
 from saliscope.core.ask import Answer, Question
 from saliscope.core.perturbation import Baseline
 from saliscope.core.units import FloatArray, Grouping, Units
-from saliscope.trust.curves import LEVEL, Curves, Wanted, faithfulness
+from saliscope.trust.curves import Curves, Wanted, faithfulness
+from saliscope.trust.record import LEVEL
 
 __all__ = ["MAPS", "MODELS", "Planted", "judged", "planted"]
 

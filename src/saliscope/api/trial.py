@@ -25,9 +25,9 @@ from saliscope.core.target import POSITIONED, BoundTarget
 from saliscope.core.target_spec import as_target
 from saliscope.core.units import FloatArray
 from saliscope.trust.comparing import localization, rank_similarity
-from saliscope.trust.curves import LEVEL, Curves, Wanted, faithfulness
+from saliscope.trust.curves import Curves, Wanted, faithfulness
 from saliscope.trust.measures import shaken
-from saliscope.trust.record import ALIKE, DRAWS, Trust, verdict_of
+from saliscope.trust.record import ALIKE, DRAWS, LEVEL, Trust, verdict_of
 from saliscope.trust.testing import Table, as_groups, kept_shape, obstacle, parts_of
 
 __all__ = ["Settings", "Trial"]

@@ -17,11 +17,9 @@ from saliscope.core.ask import Answer, Ask, Estimate, Question, Steps
 from saliscope.core.coalitions import Masks, scores_of
 from saliscope.core.units import FloatArray, Grouping
 from saliscope.trust.nulls import Shuffler, order_of
+from saliscope.trust.record import LEVEL
 
-__all__ = ["BINS", "LEVEL", "Curves", "Wanted", "counts_of", "faithfulness", "mean_height"]
-
-LEVEL = 0.01
-"""A map beats its shuffled copies where p is at most this."""
+__all__ = ["BINS", "Curves", "Wanted", "counts_of", "faithfulness", "mean_height"]
 
 BINS = (0.01, 0.05, 0.10, 0.20, 0.50)
 """Shares of groups over which comprehensiveness and sufficiency are averaged."""

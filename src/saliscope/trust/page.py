@@ -39,8 +39,7 @@ LIMITS = (
     "is right, or looks at what it should.",
     "Taking parts away makes inputs that the model may never have seen; another fill may give "
     "another verdict.",
-    "Fails means no better than chance, as far as these copies tell; on short inputs few maps can "
-    "pass.",
+    "Fails means not clearly better than chance; on short inputs few maps can pass.",
 )
 
 

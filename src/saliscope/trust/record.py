@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["ALIKE", "COLUMNS", "DRAWS", "FEWEST", "Trust", "Verdict", "verdict_of"]
+__all__ = ["ALIKE", "COLUMNS", "DRAWS", "FEWEST", "LEVEL", "Trust", "Verdict", "verdict_of"]
 
 Verdict = Literal["passes", "weak", "fails", "not assessed"]
 
@@ -21,6 +21,8 @@ DRAWS = 999
 """Shuffled copies without which there is no verdict."""
 FEWEST = 6
 """Groups without which only the very best order is one in a hundred, or none."""
+LEVEL = 0.01
+"""A map beats its shuffled copies where p is at most this."""
 ALIKE = 0.5
 """A map that is more alike than this to that of random weights does not show the model."""
 COLUMNS = ("value", "low", "high", "null", "null_low", "null_high", "p")
@@ -145,11 +147,11 @@ class Trust(Record):
         bad = [
             f"{name} (p = {p:.2g})"
             for name, p in (("deletion", deletion), ("insertion", insertion))
-            if p > 0.01
+            if p > LEVEL
         ]
         return (
-            f"in {' and '.join(bad)} the order of this map does no better than chance: shuffled "
-            f"copies of it ({draws:,} were tried) move the target as much"
+            f"in {' and '.join(bad)} the order of this map is not clearly better than chance "
+            f"(p at most {LEVEL}): too many of {draws:,} shuffled copies move the target as much"
         )
 
     def _weights(self) -> str:

@@ -16,9 +16,9 @@ from saliscope.core.errors import InputError
 from saliscope.core.grids import resized
 from saliscope.core.units import FloatArray, Grouping, Units
 from saliscope.trust.comparing import Localization
-from saliscope.trust.curves import LEVEL, Curves, mean_height
+from saliscope.trust.curves import Curves, mean_height
 from saliscope.trust.measures import predicted_falls
-from saliscope.trust.record import COLUMNS, DRAWS, FEWEST
+from saliscope.trust.record import COLUMNS, DRAWS, FEWEST, LEVEL
 
 __all__ = ["Table", "as_groups", "kept_shape", "obstacle", "parts_of"]
 

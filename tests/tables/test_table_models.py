@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -339,3 +340,23 @@ def test_whole_numbers_beyond_float64_stay_apart() -> None:
     columns = Columns()
     cells = columns.encode(columns.frame(table, "t"), "t")
     assert columns.decode(cells)["id"].tolist() == [2**60, 2**60 + 1]
+
+
+def test_an_explanation_leaves_nothing_behind() -> None:
+    table = people()
+    model, state = pipeline(table), np.random.get_state()[1].copy()  # noqa: NPY002 - looking
+    before, rows = joblib.hash(model), table.copy()
+    saliscope.explain(saliscope.table_model(model, table), table[:4], method="shapley")
+    assert joblib.hash(model) == before
+    pd.testing.assert_frame_equal(table, rows)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002 - looking
+
+
+def test_numbers_do_not_depend_on_batches_or_company() -> None:
+    table = people()
+    model = saliscope.table_model(pipeline(table), table)
+    together = saliscope.explain(model, table[:6], method="masking", target="yes").to_numpy()
+    small = saliscope.explain(model, table[:6], method="masking", target="yes", budget=3000)
+    alone = saliscope.explain(model, table[3:4], method="masking", target="yes").to_numpy()
+    np.testing.assert_allclose(small.to_numpy(), together, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(alone, together[3], rtol=0, atol=1e-13)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 import types
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from saliscope.core import render
+from saliscope.core.lazy import lazily
 
 if TYPE_CHECKING:
     from saliscope.api.attending import attention
@@ -107,21 +107,6 @@ class _Package(types.ModuleType):
 
 sys.modules[__name__].__class__ = _Package
 
+_PARTS = dict.fromkeys(("bottleneck", "sites", "study"), "")
 
-_PARTS = ("bottleneck", "sites", "study")
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that ``import saliscope`` is quick."""
-    if name in _PARTS:
-        return import_module(f"saliscope.{name}")
-    if name not in _WHERE:
-        msg = f"module 'saliscope' has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(import_module(f"saliscope.{_WHERE[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE, *_PARTS})
+__getattr__, __dir__ = lazily(__name__, {**_WHERE, **_PARTS})

@@ -5,8 +5,9 @@ Nothing here is imported before it is used: a saved `AttentionMap` opens without
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from saliscope.core.lazy import lazily
 
 if TYPE_CHECKING:
     from saliscope.attention.capture import Stream, stream
@@ -34,13 +35,4 @@ _HOME = {
     "stream": "capture",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -9,8 +9,9 @@ True
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from saliscope.core.lazy import lazily
 
 if TYPE_CHECKING:
     from saliscope.bottleneck.auditing import audit
@@ -47,16 +48,4 @@ __all__ = [
     "families_of", "figures_of", "read_audit", "read_flip", "read_labels", "sample",
 ]  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use."""
-    if name not in _WHERE:
-        msg = f"module 'saliscope.bottleneck' has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(import_module(f"saliscope.bottleneck.{_WHERE[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+__getattr__, __dir__ = lazily(__name__, _WHERE)

@@ -20,7 +20,8 @@ def lazily(
     package : str
         Its `__name__`.
     where : mapping of str to str
-        The module below the package that each public name stands in.
+        The module below the package that each public name stands in; "" for a name that is a
+        subpackage itself.
 
     Examples
     --------
@@ -34,8 +35,8 @@ def lazily(
         if name not in where:
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        value = getattr(import_module(f"{package}.{where[name]}"), name)
-        home[name] = value
+        module = import_module(f"{package}.{where[name] or name}")
+        value = home[name] = getattr(module, name) if where[name] else module
         return value
 
     def names() -> list[str]:

@@ -147,9 +147,8 @@ def _what(audit: Audit, n: _Numbers) -> str:
     meta = audit.meta
     fixed = not isinstance(meta["slots"], str)
     width = n(meta["width"], "count", "audit.json", "width")
-    slots = "as many slots as places, of"
-    if fixed:
-        slots = f"{n(meta['slots'], 'count', 'audit.json', 'slots')} slots of"
+    count = n(meta["slots"], "count", "audit.json", "slots") if fixed else ""
+    slots = f"{count} slots of" if fixed else "as many slots as places, of"
     given = n(meta["inputs"], "count", "audit.json", "inputs")
     of = f" of {n(meta['families'], 'count', 'audit.json', 'families')} families"
     shown = (
@@ -333,9 +332,8 @@ def _read(audit: Audit, n: _Numbers) -> str:
         "out (classes: area under the curve, numbers: rank correlation; in brackets what remains "
         "beyond the control), beside the best other representation:"
     )
-    rows = [
-        audit.best("residue", f) for f in ("bottleneck", "decoder, from the bottleneck")
-    ]  # fmt: skip
+    views = ("bottleneck", "decoder, from the bottleneck")
+    rows = [audit.best("residue", view) for view in views]
     tail = ""
     if rows[0] is not None and rows[1] is not None and rows[1]["value low"] > rows[0]["value high"]:
         value = n(rows[1]["value"], "two", "probes.csv", "residue, decoder")
@@ -392,11 +390,9 @@ def _beside(audit: Audit, n: _Numbers) -> str:
 
 
 def _limits(audit: Audit) -> str:
-    demo = (
-        f"{audit.model} is a small demonstration model: its numbers say how an audit reads, not "
-        "how proteins work."
-        if audit.meta["demo"] else ""
-    )  # fmt: skip
+    demo = ""
+    if audit.meta["demo"]:
+        demo = f"{audit.model} is a demonstration model: it shows how an audit reads, not biology."
     return _section(
         "What this does not say",
         "A probe shows that something can be read, not that the decoder reads it.", demo,

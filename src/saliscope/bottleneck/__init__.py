@@ -1,6 +1,6 @@
 """What a bottleneck keeps: an encoder-decoder, cut in two and audited.
 
-Probes need scikit-learn (``pip install 'saliscope[zoo]'``). Names are imported on first use.
+Probes need scikit-learn (``pip install 'saliscope[bio]'``). Names are imported on first use.
 
 >>> from saliscope import bottleneck
 >>> "audit" in dir(bottleneck)

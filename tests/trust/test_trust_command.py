@@ -1,0 +1,48 @@
+"""`saliscope trust`: files out, one clear line on bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from saliscope.cli.main import main
+
+
+def test_tables_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reviews = tmp_path / "reviews.txt"
+    reviews.write_text("A wonderful cast and a dull, empty story.\nGood.\n", encoding="utf-8")
+    out = tmp_path / "out"
+    flags = ["--method", "masking", "--method", "gradient", "--reduce", "norm"]
+    cost = ["--draws", "99", "--repeats", "1"]
+    main(["trust", str(reviews), "-m", "zoo:sentiment", *flags, *cost, "-o", str(out)])
+    assert {p.name for p in out.iterdir()} == {"trust.csv", "summary.csv", "report.html"}
+    table = pd.read_csv(out / "trust.csv")
+    assert set(table["name"]) == {"line 1", "line 2"}
+    assert set(table["method"]) == {"masking", "gradient"}
+    assert {"deletion", "insertion", "randomized"} <= set(table["measure"])
+    assert pd.read_csv(out / "summary.csv")["inputs"].tolist() == [2, 2]
+    page = (out / "report.html").read_text("utf-8")
+    assert "the input has 2 parts" in page
+    assert "line 1, masking: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--draws", "-1"], "draws=-1"),
+        (["--method", "gradeint"], "method 'gradeint' does not exist"),
+        (["--target", "happy"], "no class 'happy'"),
+        (["--steps", "3", "--method", "masking"], "no option 'steps'"),
+    ],
+)
+def test_bad_flags_are_one_line(
+    flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["trust", "Good film", "-m", "zoo:sentiment", "-o", str(tmp_path / "o"), *flags])
+    assert stop.value.code == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert words in said[-1]
+    assert not (tmp_path / "o").exists()

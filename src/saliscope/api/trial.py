@@ -75,7 +75,11 @@ class Trial:
         self.settings, self.tell, self.named = settings, tell, named
         self.evaluations = 0
         model = wanted.model
-        (sample,) = model.prepare(named.raw, name=named.name or None)
+        samples = model.prepare(named.raw, name=named.name or None)
+        if len(samples) != 1:
+            msg = f"{named.name or 'input'}: holds {len(samples)} examples; trust tests one by one"
+            raise InputError(msg)
+        (sample,) = samples
         target = wanted.target
         if isinstance(target, Later):
             target = as_target(target.spec, model)

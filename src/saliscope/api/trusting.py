@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from saliscope.api.inputs import Input
 from saliscope.api.planning import Plan, plan
 from saliscope.api.progress import Meter
@@ -154,7 +152,8 @@ def _plan(
 def _examples(wanted: Plan, named: Input, given: Any) -> Iterator[tuple[Input, Any]]:
     """Yield inputs one by one: a tensor of examples is cut, and its map with it."""
     raw = named.raw
-    count = len(raw) if wanted.model.modality == "tensor" and np.ndim(raw) else 1
+    rows = wanted.model.modality in {"tensor", "table"} and len(getattr(raw, "shape", ())) > 0
+    count = len(raw) if rows else 1
     if count < 2:
         yield named, given
         return

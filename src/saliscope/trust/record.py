@@ -145,7 +145,7 @@ class Trust(Record):
                 f"{insertion:.3f})"
             )
         bad = [
-            f"{name} (p = {p:.2g})"
+            f"{name} (p = {p:.3g})"
             for name, p in (("deletion", deletion), ("insertion", insertion))
             if p > LEVEL
         ]

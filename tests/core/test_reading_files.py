@@ -97,7 +97,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         for read in (read_fasta, read_texts):
             with pytest.raises(InputError, match=words):
                 list(read(path))
-    with pytest.raises(InputError, match="FASTA and text"):
+    with pytest.raises(InputError, match="FASTA, text, pictures"):
         read_records(tmp_path / "a.csv", "tensor")
 
 

@@ -99,7 +99,10 @@ def read_records(path: str | os.PathLike[str], modality: str) -> Iterator[Input]
             msg = f"{path}: is a FASTA file, and this model takes text; give a protein model"
             raise InputError(msg)
         return read_texts(path)
-    msg = f"{path}: the command line reads FASTA, text and pictures; give tensors from Python"
+    msg = (
+        f"{path}: the command line reads FASTA, text, pictures, and tables for models on columns; "
+        "give tensors from Python"
+    )
     raise InputError(msg)
 
 

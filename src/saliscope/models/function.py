@@ -43,6 +43,9 @@ class FunctionModel(TensorModel):
     def _checked(self, raw: object, name: str) -> torch.Tensor:
         array = np.asarray(raw)
         if array.dtype.kind not in "fiub":
-            msg = f"{name}: holds {array.dtype}; a function model takes numbers"
+            msg = (
+                f"{name}: holds {array.dtype}; a function on arrays takes numbers, and one on "
+                "tables is declared with saliscope.table_model(function, background)"
+            )
             raise InputError(msg)
         return super()._checked(torch.from_numpy(array.astype(np.float64)), name)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from saliscope.cli.options import Budget, Quiet, Seed
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -48,9 +50,6 @@ Same = Annotated[
         help="name of the transcript in the population file, e.g. ENST00000357654; repeatable",
     ),
 ]  # fmt: skip
-Budget = Annotated[str | None, typer.Option(metavar="BYTES", help="what a batch may need")]
-Seed = Annotated[int, typer.Option(help="seed of the one random generator")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bar, no summary")]
 
 
 @app.command(

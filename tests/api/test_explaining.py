@@ -148,7 +148,7 @@ def test_resume_is_refused_where_it_cannot_work(
     for place in ("file", "file/below"):
         with pytest.raises(saliscope.InputError, match="is a file"):
             saliscope.explain(protein, "MKV", "gradient", resume=str(tmp_path / place))
-    with pytest.raises(saliscope.OptionError, match="tensors"):
+    with pytest.raises(saliscope.OptionError, match="arrays"):
         saliscope.explain(net, torch.ones(1, 3).double(), resume=str(tmp_path / "t"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
 

@@ -84,7 +84,10 @@ def test_models(run: Runner) -> None:
     assert all(modality in done.out for modality in DEFAULTS)
 
 
-@pytest.mark.parametrize("command", ["explain", "attention", "methods", "models", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    ["explain", "attention", "read", "trust", "bottleneck", "methods", "models", "demo"],
+)
 def test_help(command: str, run: Runner) -> None:
     done = run(command, "--help")
     assert (done.code, done.err) == (0, "")

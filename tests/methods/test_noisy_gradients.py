@@ -257,7 +257,7 @@ def test_a_page_says_how_sure_each_value_is() -> None:
     error = number(float(f"{stderr(a)[place]:.2g}"))
     page = a.to_html()
     assert f"{number(float(a.to_numpy()[place]))} ± {error}<" in page
-    assert "± and thin bars are one standard error." in page
+    assert "± and thin bars (of lines, the gray band) are one standard error." in page
 
 
 @BOTH

@@ -58,7 +58,7 @@ Examples:
   saliscope explain MVHLTPEEKSAVTALWGK -m zoo:protein --steps 32 -o out/
   saliscope explain reviews/ -m zoo:sentiment --by word --workers 4 -o out/
   saliscope explain line.jpg -m zoo:handwriting --per-character -o out/
-  saliscope explain table.csv -m model.skops --rows 1-5 --method shapley -o out/
+  saliscope explain table.csv -m model.skops --rows 1-5 -o out/
 
 \b
 Further flags are the method's own: see 'saliscope methods NAME'.
@@ -139,8 +139,9 @@ Examples:
 
 \b
 Cost: one model pass per record, in the memory of one layer.
-Writes attention.csv (every layer and head), received.csv (one score per position: the last layer,
-mean over heads, mean over queries) and report.html; failures.csv where needed.
+Writes attention.csv (every layer and head), received.csv (one score per
+position: the last layer, mean over heads, mean over queries) and report.html;
+failures.csv where needed.
 Exit code: 0; 2 on bad input.
 """,
 )
@@ -181,10 +182,11 @@ Examples:
 
 \b
 Further flags are the method's own: see 'saliscope methods NAME'.
-Cost: one model pass per line; with --truth and occlusion one pass for every 4 pixels of each line
-  that gets maps, twice.
-Writes lines.csv and characters.csv; with --truth errors.csv, gallery.html (what was read for what)
-and report.html (a map for each mistake, then for each character); failures.csv where needed.
+Cost: one model pass per line; with --truth and occlusion one pass for every
+  4 pixels of each line that gets maps, twice.
+Writes lines.csv and characters.csv; with --truth errors.csv, gallery.html
+(what was read for what) and report.html (a map for each mistake, then for
+each character); failures.csv where needed.
 Exit code: 0; 2 on bad input.
 """,
 )
@@ -229,16 +231,19 @@ def read(
     epilog="""\b
 Examples:
   saliscope bottleneck sample -o out/
-  saliscope bottleneck proteins.fasta --variants HBB:E7V,HBB:K9E --probes none -o out/
+  saliscope bottleneck proteins.fasta --variants E7V,K9E --probes none -o out/
   saliscope bottleneck proteins.fasta --labels 'binding=sites.fasta' -o out/
   saliscope bottleneck sample -m package.module:factory --encoder enc \\
       --bottleneck slots --decoder dec -o out/
 
 \b
-INPUT is FASTA, a folder with the files of FLIP, or 'sample'. Labels: FASTA with a letter or digit
-for each residue, or CSV with name,value. Probes need scikit-learn.
-Cost: about thirty model passes per protein and ten per variant; probes take minutes.
-Writes a CSV per table, analysis.md and its numbers in analysis.csv, figures/, report.html.
+INPUT is FASTA, a folder with the files of FLIP, or 'sample'. Labels: FASTA
+with a letter or digit for each residue, or CSV with name,value. Probes need
+scikit-learn.
+Cost: about thirty model passes per protein and ten per variant; probes take
+  minutes.
+Writes a CSV per table, analysis.md and its numbers in analysis.csv, figures/
+and report.html.
 Exit code: 0; 2 on bad input.
 """,
 )

@@ -29,13 +29,13 @@ app = typer.Typer(rich_markup_mode=None)
     epilog="""\b
 Examples:
   saliscope trust reviews.txt -m zoo:sentiment -o out/
-  saliscope trust proteins.fasta -m zoo:protein --method gradient --method occlusion -o out/
+  saliscope trust proteins.fasta -m zoo:protein --method occlusion -o out/
 
 \b
 Further flags are the method's own: see 'saliscope methods NAME'.
-Cost: up to 8,000 model passes per record (each distinct perturbed input once),
-  about 800 where a map is no better than chance, and a dozen maps with random
-  weights: ten seconds for a sentence, minutes for a protein, on two cores.
+Cost: up to 8,000 model passes per record (each distinct perturbed input
+  once), about 800 where a map is no better than chance, and a dozen maps with
+  random weights: ten seconds for a sentence, minutes for a protein, on two cores.
 Writes trust.csv, summary.csv and report.html; failures.csv where needed.
 Exit code: 0; 2 on bad input.
 """,

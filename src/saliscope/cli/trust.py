@@ -35,7 +35,8 @@ Examples:
 Further flags are the method's own: see 'saliscope methods NAME'.
 Cost: up to 8,000 model passes per record (each distinct perturbed input
   once), about 800 where a map is no better than chance, and a dozen maps with
-  random weights: ten seconds for a sentence, minutes for a protein, on two cores.
+  random weights: ten seconds for a sentence, minutes for a protein, on two
+  cores.
 Writes trust.csv, summary.csv and report.html; failures.csv where needed.
 Exit code: 0; 2 on bad input.
 """,

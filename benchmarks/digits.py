@@ -11,13 +11,12 @@ import torch
 from torch import nn
 
 import saliscope
+from benchmarks.cams import cam
 from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor
-from benchmarks.peers import grad_cam
 
 __all__ = ["DIGITS"]
 
 SHAP = "shap GradientExplainer"
-CAM, CAPTUM = "pytorch-grad-cam", "captum LayerGradCam"
 SAMPLES, EQUAL = 200, 104
 """Draws of the peer, and those with which evenly spread draws have an error as small."""
 
@@ -106,8 +105,6 @@ def block(wide: int, out: int, stride: int) -> nn.Module:
 
 def activation() -> Case:
     """Time Grad-CAM of one class at the last stage of a convolutional network."""
-    from captum.attr import LayerGradCam
-
     images, classes = data()
     large = nn.functional.interpolate(images.reshape(-1, 1, 8, 8), scale_factor=12, mode="bilinear")
     torch.manual_seed(0)
@@ -115,38 +112,7 @@ def activation() -> Case:
     net = nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
     fit(net, large[:512], classes[:512], 2)
     image, target = large[600:601], int(classes[600])
-    package = grad_cam()
-    peer = package.GradCAM(model=net, target_layers=[net[3]])
-    wanted = [package.utils.model_targets.ClassifierOutputTarget(target)]
-    layered = LayerGradCam(net, net[3])
-
-    def ours() -> Any:
-        a = saliscope.explain(net, image, "grad_cam", target, layer="3", upsample=False)
-        return scaled(a.to_numpy())
-
-    def cams() -> None:
-        """Not compared: the peer enlarges and scales its map (a test compares them)."""
-        with torch.enable_grad():
-            peer(input_tensor=image.clone().requires_grad_(), targets=wanted)
-
-    def captum() -> Any:
-        leaf = image.clone().requires_grad_()
-        found = layered.attribute(leaf, target=target, relu_attributions=True)
-        return scaled(found.detach().numpy()[:, 0])
-
-    def bare(_size: int) -> None:
-        with torch.no_grad():
-            net(image)
-
-    return Case(
-        {OURS: ours, CAM: cams, CAPTUM: captum, FLOOR: Best(bare, (1,))},
-        (faster(CAM, 3), near_floor()), captum, lambda: 1, warm=lambda: net(image),
-    )  # fmt: skip
-
-
-def scaled(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Scale a map to a largest value of one, as the peer does."""
-    return values / max(float(np.abs(values).max()), 1e-12)
+    return cam(net, "3", image, target)
 
 
 DIGITS: dict[str, Callable[[], Case]] = {

@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 import saliscope
-from benchmarks.digits import CAM, CAPTUM, scaled
+from benchmarks.cams import cam
 from benchmarks.efficientnet_lite import MEAN, STD, efficientnet_lite0
-from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor
-from benchmarks.peers import grad_cam
+from benchmarks.harness import FLOOR, OURS, Best, Case, near_floor
 
 __all__ = ["PHOTOGRAPHS"]
 
@@ -35,37 +34,8 @@ def network() -> tuple[nn.Module, torch.Tensor]:
 
 def activation() -> Case:
     """Time Grad-CAM of one class at the last layer."""
-    from captum.attr import LayerGradCam
-
     net, image = network()
-    layer = net.get_submodule("_bn1")
-    package = grad_cam()
-    peer = package.GradCAM(model=net, target_layers=[layer])
-    wanted = [package.utils.model_targets.ClassifierOutputTarget(PALACE)]
-    layered = LayerGradCam(net, layer)
-
-    def ours() -> Any:
-        a = saliscope.explain(net, image, "grad_cam", PALACE, layer="_bn1", upsample=False)
-        return scaled(a.to_numpy())
-
-    def cams() -> None:
-        """Not compared: the peer enlarges and scales its map (a test compares them)."""
-        with torch.enable_grad():
-            peer(input_tensor=image.clone().requires_grad_(), targets=wanted)
-
-    def captum() -> Any:
-        leaf = image.clone().requires_grad_()
-        found = layered.attribute(leaf, target=PALACE, relu_attributions=True)
-        return scaled(found.detach().numpy()[:, 0])
-
-    def bare(_size: int) -> None:
-        with torch.no_grad():
-            net(image)
-
-    return Case(
-        {OURS: ours, CAM: cams, CAPTUM: captum, FLOOR: Best(bare, (1,))},
-        (faster(CAM, 3), near_floor()), captum, lambda: 1, warm=lambda: net(image),
-    )  # fmt: skip
+    return cam(net, "_bn1", image, PALACE)
 
 
 def occlusion() -> Case:

@@ -13,18 +13,17 @@ the bottleneck alone. With a time limit (`--minutes`) the learning rate comes do
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812
 
 from protein_data import Corpus, build
 from saliscope.models.dual_llama import DualLlama, DualLlamaConfig
+from training import adamw, save, set_rate, settings_of, take_into
 
 
 class Proteins:
@@ -88,15 +87,6 @@ def rebuilt(model: DualLlama, crops: list[np.ndarray], device: str) -> float:
     return right / total
 
 
-def save(model: DualLlama, out: Path, settings: dict[str, object]) -> None:
-    """Write the folder that `saliscope.load` reads, in half precision."""
-    out.mkdir(parents=True, exist_ok=True)
-    tensors = {k: t.half().contiguous().cpu() for k, t in model.state_dict().items()}
-    save_file(tensors, out / "model.safetensors", {"format": "pt"})
-    (out / "config.json").write_text(json.dumps(model.config.to_dict(), indent=2) + "\n")
-    (out / "training.json").write_text(json.dumps(settings) + "\n")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -122,24 +112,17 @@ def main() -> None:
     check = [proteins.ids[i][: args.crop] for i in drawn]
     model, average = DualLlama(config).to(device), DualLlama(config).to(device).eval()
     average.load_state_dict(model.state_dict())
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
-        lr=args.rate, betas=(0.9, 0.98), fused=device == "cuda",
-    )  # fmt: skip
+    optimizer = adamw(model, args.rate)
     count = sum(p.numel() for p in model.parameters())
     print(f"{count:,} parameters, {len(proteins.train):,} sequences, {device}", flush=True)
-    settings = {k: v for k, v in vars(args).items() if k not in {"data", "out"} and v != math.inf}
+    settings = settings_of(args)
     recent: list[torch.Tensor] = []
     start, step = time.perf_counter(), 0
     while True:
         progress = max(step / args.steps, (time.perf_counter() - began) / 60 / args.minutes)
         if progress >= 1:
             break
-        warm = min(1.0, (step + 1) / 300)
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
+        set_rate(optimizer, args.rate, step, progress)
         model.train()
         ids = proteins.batch(args.residues).to(device)
         share = torch.rand(len(ids), 1, device=device) * (
@@ -157,9 +140,7 @@ def main() -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        keep = min(0.999, (step + 1) / (step + 10))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
+        take_into(average, model, step)
         recent.append(loss.detach())
         step += 1
         if step % 200 == 0:

@@ -15,18 +15,17 @@ there is one and needed for a result in minutes; on two cores allow a night.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812
 
 from handwriting_data import Line, alphabet_of, best_path, edits, read_lines
 from saliscope.models.vision.line_network import LineConfig, LineNetwork
+from training import adamw, save, set_rate, settings_of, take_into
 
 
 class Lines:
@@ -181,21 +180,6 @@ def error_rate(model: LineNetwork, lines: Lines, pixels: int) -> float:
     return wrong / sum(map(len, lines.texts))
 
 
-def save(model: LineNetwork, out: Path, settings: dict[str, object]) -> None:
-    """Write the folder that `saliscope.load` reads, in half precision."""
-    out.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: (t.half() if t.is_floating_point() else t).contiguous().cpu()
-        for name, t in model.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    save_file(tensors, out / "model.safetensors", {"format": "pt"})
-    (out / "config.json").write_text(
-        json.dumps(model.config.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    (out / "training.json").write_text(json.dumps(settings) + "\n")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -225,16 +209,11 @@ def main() -> None:
     model = LineNetwork(LineConfig(alphabet)).to(device)
     average = LineNetwork(LineConfig(alphabet)).to(device).eval()
     average.load_state_dict(model.state_dict())
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
-        lr=args.rate, betas=(0.9, 0.98), fused=device == "cuda",
-    )  # fmt: skip
+    optimizer = adamw(model, args.rate)
     count = sum(p.numel() for p in model.parameters())
     print(f"{count:,} parameters, {len(train):,} lines, {len(alphabet)} characters", flush=True)
 
-    settings = {k: v for k, v in vars(args).items() if k not in {"data", "out"} and v != math.inf}
+    settings = settings_of(args)
     queue: list[np.ndarray] = []
     recent: list[torch.Tensor] = []
     start = time.perf_counter()
@@ -246,9 +225,7 @@ def main() -> None:
             break
         queue = queue or train.batches(args.pixels, rng)
         chosen = queue.pop()
-        warm = min(1.0, (step + 1) / 300)
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
+        set_rate(optimizer, args.rate, step, progress)
         model.train()
         images, widths = augment(*train.images(chosen), generator)
         labels, lengths = train.labels(chosen)
@@ -258,11 +235,7 @@ def main() -> None:
         (ctc + args.decoder_share * written).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        keep = min(0.999, (step + 1) / (step + 10))
-        with torch.no_grad():
-            ours, theirs = list(average.state_dict().values()), list(model.state_dict().values())
-            floats = [i for i, t in enumerate(ours) if t.is_floating_point()]
-            torch._foreach_lerp_([ours[i] for i in floats], [theirs[i] for i in floats], 1 - keep)
+        take_into(average, model, step)
         recent.append(torch.stack([ctc.detach(), written.detach()]))
         step += 1
         if step % 200 == 0:

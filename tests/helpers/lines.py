@@ -124,3 +124,9 @@ def line(width: int = 120, seed: int = 0, height: int = 32) -> np.ndarray[Any, A
         top, tall = draw.integers(4, height // 2), draw.integers(4, height // 2)
         picture[top : top + tall, start : start + draw.integers(2, 9)] = draw.integers(10, 90)
     return picture
+
+
+MAKERS = {
+    "ctc": ctc, "line": line_network,
+    "decoder": lambda: line_network(head="decoder"), "trocr": small_trocr,
+}  # fmt: skip

@@ -233,7 +233,7 @@ def test_what_is_no_line_is_refused_in_one_line() -> None:
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 15, 16, 17, 20])
 def test_codes_of_opencv_give_its_colors(code: int) -> None:
-    cv2 = pytest.importorskip("cv2")
+    cv2 = pytest.importorskip("cv2", reason="OpenCV comes with the benchmark extra")
     levels = np.arange(256, dtype=np.uint8)[None]
     theirs = cv2.applyColorMap(levels, code)[0, :, ::-1].astype(float)
     own = np.asarray(colormap_of(code)(levels))[0, :, :3] * 255

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -17,13 +16,12 @@ from saliscope.core.ask import Layer, Question, Steps
 from saliscope.core.attribution import Attribution
 from saliscope.core.class_target import Predicted, every_class
 from saliscope.core.engine import Job, Outcome, Progress, drive
-from saliscope.core.errors import OptionError, RefusedError, SaliscopeError
+from saliscope.core.errors import RefusedError, SaliscopeError
 from saliscope.core.health import Finding
 from saliscope.core.model import Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.target import POSITIONED, BoundTarget
 from saliscope.core.target_spec import as_target
-from saliscope.models.table.model import TableModel
 
 __all__ = ["Result", "compute", "job_for"]
 
@@ -224,30 +222,7 @@ def _background(wanted: Plan, sample: Sample, shared: _Shared) -> Sequence[Basel
     kind = None if value is None else (tuple(value.shape), str(value.dtype), own)
     if kind in shared:
         return shared[kind]
-    if isinstance(wanted.model, TableModel) and not _words(wanted.baseline):
-        made = wanted.model.several(wanted.baseline)
-    else:
-        made = [wanted.model.baseline(sample, each) for each in _several(wanted.baseline, sample)]
+    made = wanted.model.background(sample, wanted.baseline)
     if kind is not None:
         shared[kind] = made
     return made
-
-
-def _words(given: object) -> bool:
-    """Whether a baseline is given by name, or none is."""
-    return given is None or isinstance(given, str)
-
-
-def _several(given: Any, sample: Sample) -> Sequence[Any]:
-    """Return the baselines of a background: the items of a list, the rows of a tensor, or one."""
-    if isinstance(given, (list, tuple)):
-        if not given:
-            msg = "baseline=[] is an empty background; give at least one baseline"
-            raise OptionError(msg)
-        return given
-    if sample.value is not None and getattr(given, "ndim", 0) == sample.value.ndim + 1:
-        if not len(given):
-            msg = f"the background has shape {tuple(given.shape)}; give at least one baseline"
-            raise OptionError(msg)
-        return list(given)
-    return [given]

@@ -58,7 +58,7 @@ class _Run:
         if steady:  # nothing that was timed, and nothing from before, decides what comes out
             self.known = Remembered()
             self.sized = SteadySizer
-        if getattr(model, "wide", False):
+        if model.wide:
             self.sized = WideSizer
         self.memo: OrderedDict[Hashable, tuple[FloatArray, FloatArray]] = OrderedDict()
         self.finished: dict[int, Outcome] = {}

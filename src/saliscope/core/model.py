@@ -149,6 +149,7 @@ class Model(Protocol):
     labels: tuple[str, ...] | None
     heads: frozenset[str]
     class_scale: str
+    wide: bool  # whether a call costs more than its rows
 
     @property
     def identity(self) -> object:
@@ -181,6 +182,10 @@ class Model(Protocol):
 
     def baseline(self, sample: Sample, given: object) -> Baseline:
         """Return what stands in place of units; `given` None is the modality's default."""
+        ...
+
+    def background(self, sample: Sample, given: object) -> Sequence[Baseline]:
+        """Return the several baselines that a user gives at once."""
         ...
 
     def fill(self, sample: Sample, given: object) -> Baseline:

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import torch
 from torch import nn
 
-__all__ = ["Attention", "turned", "waves"]
+__all__ = ["Attention", "Shape", "turned", "waves"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Base of the configurations of the package's own networks: to and from plain values."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Self:
+        """Read a configuration that `to_dict` wrote; `model_type` stands for the class."""
+        plain = {k: v for k, v in given.items() if k != "model_type"}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()})
 
 
 def waves(length: int, width: int, like: torch.Tensor) -> torch.Tensor:

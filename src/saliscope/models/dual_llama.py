@@ -10,20 +10,19 @@ Every attention passes its probabilities through a module of its own (`tap`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from saliscope.models.blocks import Attention, waves
+from saliscope.models.blocks import Attention, Shape, waves
 
 __all__ = ["DualLlama", "DualLlamaConfig"]
 
 
 @dataclass(frozen=True)
-class DualLlamaConfig:
+class DualLlamaConfig(Shape):
     """Shape of a `DualLlama`.
 
     Parameters
@@ -49,15 +48,6 @@ class DualLlamaConfig:
     slot_width: int = 40
     positions: int = 400
     model_type: str = field(default="saliscope_dual_llama", init=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the configuration as plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, given: dict[str, Any]) -> DualLlamaConfig:
-        """Read a configuration that `to_dict` wrote."""
-        return cls(**{k: v for k, v in given.items() if k != "model_type"})
 
 
 class GatedUnit(nn.Module):

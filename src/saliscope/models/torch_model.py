@@ -82,6 +82,7 @@ class TorchModel:
     labels: tuple[str, ...] | None = None
     heads: frozenset[str] = frozenset()
     class_scale = "raw"
+    wide = False
 
     def __init__(self, module: nn.Module, name: str) -> None:
         self.module = module
@@ -160,6 +161,22 @@ class TorchModel:
     def baseline(self, sample: Sample, given: object) -> Baseline:
         """Return what stands in place of units."""
         raise self._lacks("has no baseline")  # noqa: EM101
+
+    def background(self, sample: Sample, given: object) -> Sequence[Baseline]:
+        """Return several baselines: of the items of a list, of the rows of a tensor, or of one."""
+        each: Sequence[Any] = [given]
+        if isinstance(given, (list, tuple)):
+            each = given
+            if not each:
+                msg = "baseline=[] is an empty background; give at least one baseline"
+                raise OptionError(msg)
+        elif sample.value is not None and getattr(given, "ndim", 0) == sample.value.ndim + 1:
+            rows: Any = given
+            each = list(rows)
+            if not each:
+                msg = f"the background has shape {tuple(rows.shape)}; give at least one baseline"
+                raise OptionError(msg)
+        return [self.baseline(sample, one) for one in each]
 
     def fill(self, sample: Sample, given: object) -> Baseline:
         """Return what stands in place of masked units."""

@@ -169,14 +169,16 @@ class TableModel(TensorModel):
         if isinstance(given, str):
             msg = f"{given!r} is not a row of a table: give 'typical', 'missing', or a row"
             raise OptionError(msg)
-        made = self.several([given])
+        made = self.background(sample, [given])
         if len(made) != 1:
             msg = f"{len(made)} rows were given where one is wanted; give one row"
             raise OptionError(msg)
         return made[0]
 
-    def several(self, given: object) -> list[Baseline]:
-        """Return the rows of tables, or single rows, as a background."""
+    def background(self, sample: Sample, given: object) -> Sequence[Baseline]:
+        """Return the rows of tables, or single rows, or what a name stands for."""
+        if given is None or isinstance(given, str):
+            return super().background(sample, given)
         parts = given if isinstance(given, (list, tuple)) else [given]
         rows: list[FloatArray] = []
         for part in parts:

@@ -9,20 +9,19 @@ its probabilities through a module of its own (`Attention.tap`), where they can 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from saliscope.models.blocks import Attention, waves
+from saliscope.models.blocks import Attention, Shape, waves
 
 __all__ = ["LineConfig", "LineNetwork"]
 
 
 @dataclass(frozen=True)
-class LineConfig:
+class LineConfig(Shape):
     """Shape of a `LineNetwork`.
 
     Parameters
@@ -52,18 +51,6 @@ class LineConfig:
     decoder_heads: int = 4
     dropout: float = 0.1
     model_type: str = field(default="saliscope_line", init=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the configuration as plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, given: dict[str, Any]) -> LineConfig:
-        """Read a configuration that `to_dict` wrote."""
-        plain = {k: v for k, v in given.items() if k != "model_type"}
-        for name in ("alphabet", "channels"):
-            plain[name] = tuple(plain[name])
-        return cls(**plain)
 
 
 class Stage(nn.Module):

@@ -61,7 +61,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "null bytes": (b">a\nMV\x00L\n", "line 2: holds null bytes"),
     "binary": (bytes(range(250, 0, -1)) * 3, "is not UTF-8"),
     "png": (b"\x89PNG\r\n\x1a\n\x00\x00", "is not UTF-8"),
-    "gzip": (gzip.compress(b">a\nMV\n"), "is compressed"),
+    "gzip": (gzip.compress(b">a\nMV\n", mtime=0), "is compressed"),
     "zip": (b"PK\x03\x04\x14\x00", "is compressed"),
     "old line ends": (b">a\rMVHLT\r>b\rMV\r", "has no sequence"),
 }

@@ -13,8 +13,8 @@ character of the same line, and the character's number alone):
     character's own log-probability more than that of any character three or more away?
 
 Characters that were read right are drawn at random, two of each line that stand apart (in (a) in
-different words). What was counted is kept in `--keep`, so that parts can be run one by one, or side
-by side.
+different words). What was counted is kept in `--keep` as it is counted, so that parts can be run
+one by one, or side by side, and one that is stopped leaves what it reached.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -232,12 +232,11 @@ def ask(
     model: Recognizer,
     random: int,
     seed: int = 0,
-) -> list[dict[str, Any]]:
-    """Return one row per character: the writer, and yes or no of the map and each control."""
+) -> Iterator[dict[str, Any]]:
+    """Yield a row per character: the writer, and yes or no of the map and each control."""
     model = model.with_head(way.head)
     blank = untrained(model).with_head(way.head)
     draw = np.random.default_rng(seed)
-    rows: list[dict[str, Any]] = []
     for place, line in enumerate(lines):
         read = model.read(line.image).text
         every = right_ones(read, line)
@@ -256,10 +255,8 @@ def ask(
             sets["random weights"] = profiles(blank, way, line.image, read, numbers)
         every_map = [profile for some in sets.values() for profile in some]
         answers = landed(question, model, line, chosen * len(sets), every_map)
-        rows.extend(
-            {"writer": line.writer, **dict(zip(sets, answers[n::2], strict=True))} for n in (0, 1)
-        )
-    return rows
+        for n in (0, 1):
+            yield {"writer": line.writer, **dict(zip(sets, answers[n::2], strict=True))}
 
 
 def score(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]:
@@ -346,8 +343,10 @@ def main() -> None:
         for name in args.ways.split(";"):
             way = WAYS[name]
             some = lines[: args.costly] if way.costly else lines
-            rows = ask(question, some, way, model, args.random)
-            kept_in(args.keep, question, name).write_text(json.dumps(rows))
+            rows: list[dict[str, Any]] = []
+            for row in ask(question, some, way, model, args.random):
+                rows.append(row)
+                kept_in(args.keep, question, name).write_text(json.dumps(rows))
             print(
                 f"{time.perf_counter() - start:.0f} s {question}\n{table({name: rows})}", flush=True
             )

@@ -159,7 +159,8 @@ def test_maps_of_the_zoo_land_on_their_character(handwriting: Recognizer, questi
     else:
         whole = [x for x in real(DATA) if 150 < x.image.shape[1] < 300]
         some, way = whole[:6], "gradient x input"
-    rows = ask("b digits" if question == "b" else question, some, WAYS[way], handwriting, random=0)
+    asked = "b digits" if question == "b" else question
+    rows = list(ask(asked, some, WAYS[way], handwriting, random=0))
     found = score(rows)
     assert found["n"] >= 6
     assert found["share"] >= 0.8

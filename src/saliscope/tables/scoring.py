@@ -15,7 +15,7 @@ from saliscope.core.errors import InputError, ModelError, OptionError
 from saliscope.core.units import FloatArray
 from saliscope.models.table.model import EstimatorModel, TableModel
 
-__all__ = ["Scores", "truth_of"]
+__all__ = ["Scores", "outputs_of", "truth_of"]
 
 _Rows = npt.NDArray[np.int64]
 Scoring = str | Callable[..., float] | None
@@ -113,27 +113,12 @@ class Scores:
         model = self.model
         if isinstance(model, EstimatorModel) and model.predictor.source is not None:
             return getattr(model.predictor.source, name)(model.predictor.given(self._batch))
-        outputs = self._outputs()
+        outputs = outputs_of(model, self._batch, shares=self._classifies)
         if not self._classifies:
             return outputs
         if name == "predict_proba":
             return outputs
         return self._classes[outputs.argmax(1)]
-
-    def _outputs(self) -> npt.NDArray[Any]:
-        """Return the outputs of a function, or of a torch module (as probabilities of classes)."""
-        if isinstance(self.model, EstimatorModel):
-            return self.model.predictor(self._batch)
-        rows = torch.from_numpy(self.model.columns.encode(self._batch, "table"))
-        with self.model.quiet(0), torch.no_grad():
-            said = self.model.read_output(
-                self.model.module(rows.to(self.model.device, self.model.dtype))
-            )
-        assert said is not None
-        said = said.double()
-        if self._classifies:
-            return np.asarray(said.softmax(-1).cpu())
-        return np.asarray(said.reshape(len(said), -1).squeeze(-1).cpu())
 
     @property
     def _classifies(self) -> bool:
@@ -174,6 +159,32 @@ def _asking(answer: Callable[[str], npt.NDArray[Any]], name: str) -> Callable[..
 
     method.__name__ = name
     return method
+
+
+def outputs_of(
+    model: TableModel, rows: pd.DataFrame, *, shares: bool | None = None
+) -> npt.NDArray[np.float64]:
+    """Return what a model says of rows, in one call: shape (rows,) or (rows, outputs).
+
+    Parameters
+    ----------
+    model : TableModel
+    rows : pandas.DataFrame
+        With the model's columns, in its order.
+    shares : bool, optional
+        Whether the outputs of a torch module are made probabilities (softmax); by default where it
+        has several.
+    """
+    if isinstance(model, EstimatorModel):
+        return model.predictor(rows)
+    cells = torch.from_numpy(model.columns.encode(rows, "table"))
+    with model.quiet(0), torch.no_grad():
+        said = model.read_output(model.module(cells.to(model.device, model.dtype)))
+    assert said is not None
+    said = said.double()
+    if len(model.labels or ()) > 1 if shares is None else shares:
+        return np.asarray(said.softmax(-1).cpu())
+    return np.asarray(said.reshape(len(said), -1).squeeze(-1).cpu())
 
 
 def truth_of(truth: object, table: object, rows: int) -> npt.NDArray[Any]:

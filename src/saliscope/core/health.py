@@ -61,6 +61,27 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "No background was given, so {rows} rows that are explained themselves stand in for it.",
         "Give rows like those that the model is used on: table_model(model, background=rows).",
     ),
+    "split_at_median": (
+        "note",
+        "{name} has many values, so its rows were split at the median, {median:g}.",
+        "Give groups of your own: an array or a column with one for each row.",
+    ),
+    "small_group": (
+        "warning",
+        "{group} has {rows} rows that count for {what}, too few to say how it fares.",
+        "Give more rows of it (at least {least}), or put groups together.",
+    ),
+    "unstable_reasons": (
+        "warning",
+        "{count} of {total} codes are unstable: with other draws of the reference they would not "
+        "be given in {share:.0%} or more of cases.",
+        "Give a larger reference, and do not give an applicant an unstable code.",
+    ),
+    "forbidden_reason": (
+        "error",
+        "The code {code} names {what} (for {count} of {total} declined applicants).",
+        "Take the column out of the model; a decision on credit must not rest on it.",
+    ),
     "one_baseline": (
         "note",
         "There is one baseline only ({name}): these are integrated gradients from it.",

@@ -91,6 +91,7 @@ __all__ = [
 render.register("plot", "saliscope.show:plot")
 render.register("html", "saliscope.show:html")
 render.register("notebook", "saliscope.show:notebook")
+render.register("attention", "saliscope.attention.lines:attention_over")
 
 
 class _Package(types.ModuleType):
@@ -107,6 +108,6 @@ class _Package(types.ModuleType):
 
 sys.modules[__name__].__class__ = _Package
 
-_PARTS = dict.fromkeys(("bottleneck", "sites", "study"), "")
+_PARTS = dict.fromkeys(("audit", "bottleneck", "sites", "study"), "")
 
 __getattr__, __dir__ = lazily(__name__, {**_WHERE, **_PARTS})

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from saliscope.cli.audit import app as audit
 from saliscope.cli.options import (
     Alto,
     Box,
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(audit)
 app.add_typer(sites)
 app.add_typer(trust)
 app.add_typer(variants)

@@ -108,6 +108,6 @@ class _Package(types.ModuleType):
 
 sys.modules[__name__].__class__ = _Package
 
-_PARTS = dict.fromkeys(("audit", "bottleneck", "sites", "study"), "")
+_PARTS = dict.fromkeys(("audit", "bottleneck", "datasets", "sites", "study"), "")
 
 __getattr__, __dir__ = lazily(__name__, {**_WHERE, **_PARTS})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,7 @@ from saliscope.models.loading import load
 from saliscope.models.table.model import TableModel, drawn_rows
 from saliscope.tables.scoring import outputs_of
 
-__all__ = ["Attribute", "Asked", "asked", "attribute", "one_hot", "whole"]
+__all__ = ["Asked", "Attribute", "asked", "attribute", "one_hot", "whole"]
 
 MOST_LEVELS = 10
 """Numbers with more values than these are split at their median where groups are wanted."""
@@ -54,7 +53,8 @@ class Asked:
         found = said.reshape(len(said), -1)[:, self.place or 0]
         if not np.isfinite(found).all():
             place = int(np.flatnonzero(~np.isfinite(found))[0])
-            msg = f"{self.model.name} returned {found[place]} for row {place + 1}; it must be finite"
+            where = f"{self.model.name} returned {found[place]} for row {place + 1}"
+            msg = f"{where}; it must be finite"
             raise ModelError(msg)
         return np.asarray(found, dtype=np.float64)
 
@@ -93,7 +93,9 @@ class Asked:
         }
 
 
-def asked(model: object, table: object, target: object = None, *, rows: int | None = None) -> Asked:
+def asked(
+    model: object, table: object, target: int | str | None = None, *, rows: int | None = None
+) -> Asked:  # fmt: skip
     """Return what is asked of a model about the rows of a table.
 
     Parameters
@@ -138,7 +140,7 @@ def asked(model: object, table: object, target: object = None, *, rows: int | No
     if target is None and len(labels) > 2:
         msg = f"an audit looks at one output; give target=, one of: {', '.join(labels)}"
         raise OptionError(msg)
-    place = 1 if target is None else class_index(target, adapter)  # type: ignore[arg-type]
+    place = 1 if target is None else class_index(target, adapter)
     return Asked(adapter, raw, own, place, labels[place])
 
 

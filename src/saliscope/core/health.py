@@ -77,9 +77,14 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "be given in {share:.0%} or more of cases.",
         "Give a larger reference, and do not give an applicant an unstable code.",
     ),
+    "terms_alike": (
+        "warning",
+        "Some terms are one and the same to the model: {names}.",
+        "It may not know these words; that they do not differ then says nothing. Leave them out.",
+    ),
     "forbidden_reason": (
         "error",
-        "The code {code} names {what} (for {count} of {total} declined applicants).",
+        "The code {factor} names {what} (for {count} of {total} declined applicants).",
         "Take the column out of the model; a decision on credit must not rest on it.",
     ),
     "one_baseline": (

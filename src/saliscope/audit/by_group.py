@@ -30,6 +30,7 @@ FEWEST = 30
 """Rows that count, of a group, below which its number is shown but not judged."""
 _LEVEL = 0.05
 _FOUR_FIFTHS = 0.8
+_STANDINS = 50  # rows that stand in for a column, where the model has no background of its own
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -54,7 +55,7 @@ LIMITS = (
 def groups(
     model: object, table: Any, protected: object, outcome: object, *,
     target: int | str | None = None, threshold: float = 0.5, reference: str | None = None,
-    method: str | None = "masking", explained: int = 200, draws: int = 1000, seed: int = 0,
+    method: str | None = "masking", explained: int = 100, draws: int = 1000, seed: int = 0,
     together: Mapping[str, Sequence[str]] | None = None,
 ) -> Audit:  # fmt: skip
     """Compare predictions, errors and attributions between groups.
@@ -80,7 +81,7 @@ def groups(
     method : str or None
         The method of attributions; None leaves them out.
     explained : int
-        Most rows that are explained, the same number in each group.
+        Rows that are explained, the same number in each group, but 30 of each at least.
     draws : int
         Bootstrap samples of rows.
     seed : int
@@ -185,7 +186,14 @@ def _true(outcome: object, chosen: Asked) -> _Mask:
     truth = truth_of(outcome, chosen.raw, len(chosen.rows))
     words = np.array([str(_plain(v)) for v in truth])
     label = chosen.label
-    if len(chosen.model.labels or ()) < 2 and set(words) <= {"0", "1", "False", "True", "0.0", "1.0"}:
+    if len(chosen.model.labels or ()) < 2 and set(words) <= {
+        "0",
+        "1",
+        "False",
+        "True",
+        "0.0",
+        "1.0",
+    }:
         return np.asarray(truth.astype(np.float64) == 1)
     if label not in words:
         some = ", ".join(map(repr, pd.unique(words)[:4].tolist()))
@@ -198,7 +206,9 @@ def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _parts(truth: _Mask, found: FloatArray, said: _Mask) -> dict[str, tuple[FloatArray, FloatArray]]:
+def _parts(
+    truth: _Mask, found: FloatArray, said: _Mask
+) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Return of each metric what is summed, and over what, per row."""
     one = np.ones(len(truth))
     return {
@@ -208,6 +218,11 @@ def _parts(truth: _Mask, found: FloatArray, said: _Mask) -> dict[str, tuple[Floa
         "false negative rate": ((~said & truth) * one, truth * one),
         "calibration": (found - truth, one),
     }
+
+
+def _too_high(y_true: FloatArray, _said: FloatArray, p: FloatArray) -> float:
+    """Return how far probabilities are too high on average; the arguments are fairlearn's."""
+    return float(np.mean(p) - np.mean(y_true))
 
 
 def _by_group(people: Attribute, truth: _Mask, found: FloatArray, said: _Mask) -> pd.DataFrame:
@@ -221,7 +236,7 @@ def _by_group(people: Attribute, truth: _Mask, found: FloatArray, said: _Mask) -
         "selection rate": metrics.selection_rate, "accuracy": scores.accuracy_score,
         "false positive rate": metrics.false_positive_rate,
         "false negative rate": metrics.false_negative_rate,
-        "calibration": lambda y_true, y_pred, p: float(np.mean(p) - np.mean(y_true)),
+        "calibration": _too_high,
     }  # fmt: skip
     frame = metrics.MetricFrame(
         metrics=functions, y_true=truth.astype(int), y_pred=said.astype(int),
@@ -241,11 +256,12 @@ def _metrics(
     member = {group: people.values == group for group in people.groups}
     limit = _quantile(len(parts) * (len(people.groups) - 1))
     for metric, (top, under) in parts.items():
+        known = values[metric].to_dict()
         sampled = {group: _ratio(weights, top, under, own) for group, own in member.items()}
         for group, own in member.items():
             count = int(under[own].sum())
             row = {"metric": metric, "group": group, "rows": count}
-            number = float(values.loc[group, metric]) if count else float("nan")  # type: ignore[arg-type]
+            number = float(known[group]) if count else float("nan")
             few = count < FEWEST
             row |= _compared(number, sampled[group], sampled[base], limit, group == base)
             row["clear"] = bool(row["clear"]) and not few and under[member[base]].sum() >= FEWEST
@@ -295,7 +311,7 @@ def _attributions(
     together: Mapping[str, Sequence[str]] | None, rng: np.random.Generator,
 ) -> tuple[pd.DataFrame, int]:  # fmt: skip
     """Return mean attributions of each column in each group, and what they cost."""
-    each = max(2, explained // len(people.groups))
+    each = max(FEWEST, explained // len(people.groups))
     rows = np.concatenate(
         [_some(np.flatnonzero(people.values == group), each, rng) for group in people.groups]
     )
@@ -304,6 +320,7 @@ def _attributions(
         model = table_model(
             model.predictor.source or model.predictor.function, chosen.rows, name=model.name,
             labels=model.labels if len(model.labels or ()) > 1 else None, groups=model.groups,
+            rows=_STANDINS,
         )  # fmt: skip
     options: dict[str, Any] = {} if not together else {"groups": dict(together)}
     aim = None if chosen.place is None else Class(chosen.place, scale="prob")
@@ -330,7 +347,9 @@ def _attributions(
     return pd.DataFrame(found), int(made.evaluations)
 
 
-def _some(places: npt.NDArray[np.int64], most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _some(
+    places: npt.NDArray[np.int64], most: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
     if len(places) <= most:
         return places
     return np.sort(rng.choice(places, most, replace=False))
@@ -345,7 +364,7 @@ def _sentence(
     for metric in METRICS:
         own = clear[clear["metric"] == metric]
         if len(own):
-            row = own.loc[own["difference"].abs().idxmax()]
+            row = _largest(own)
             more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
             said.append(
                 f"the {metric} of {row['group']} is {row['value']:.1%}, {row['difference']:+.1%} "
@@ -358,7 +377,8 @@ def _sentence(
     )  # fmt: skip
     rates = metrics[(metrics["metric"] == "selection rate") & (metrics["rows"] >= FEWEST)]
     if len(rates) > 1 and rates["value"].max() > 0:
-        low, high = rates.loc[rates["value"].idxmin()], rates.loc[rates["value"].idxmax()]
+        order = rates["value"].to_numpy().argsort(kind="stable")
+        low, high = rates.iloc[int(order[0])], rates.iloc[int(order[-1])]
         ratio = low["value"] / high["value"]
         found += (
             f". {low['group']} is predicted {label} {ratio:.2f} times as often as {high['group']}"
@@ -367,10 +387,14 @@ def _sentence(
     if maps is not None:
         most = maps[maps["clear"] & (maps["kind"] == "mean size")]
         if len(most):
-            row = most.loc[most["difference"].abs().idxmax()]
+            row = _largest(most)
             word = "larger" if row["difference"] > 0 else "smaller"
             found += (
                 f". The column {row['column']} has a {word} part in predictions for {row['group']} "
                 f"than for {base} (mean size {row['value']:.3f}, {row['difference']:+.3f})"
             )
     return f"{found}."
+
+
+def _largest(table: pd.DataFrame) -> pd.Series:
+    return table.iloc[int(table["difference"].abs().to_numpy().argmax())]

@@ -17,6 +17,7 @@ from saliscope.audit.telling import auc_of, folds_of, interval, levels_of, resam
 from saliscope.core.errors import InputError, ModelError
 from saliscope.core.health import Finding, finding
 from saliscope.core.units import FloatArray
+from saliscope.models.table.model import drawn_rows
 
 __all__ = ["TELLS", "USED", "proxies"]
 
@@ -38,8 +39,8 @@ LIMITS = (
     "output. Give columns that belong together as one (groups=).",
     "The share is of the variance of this model's output on these rows. A proxy that moves the "
     "output of few people may still decide over them.",
-    "A column with little to tell alone may tell much together with others; only columns and groups "
-    "are looked at.",
+    "A column with little to tell alone may tell much together with others; only columns and "
+    "groups are looked at.",
 )
 
 
@@ -106,7 +107,7 @@ def proxies(
     >>> sex = draw.choice(["f", "m"], 400)
     >>> people = pd.DataFrame({"sex": sex, "skill": draw.normal(size=400),
     ...     "height": draw.normal(size=400) + 3 * (sex == "m")})
-    >>> model = saliscope.table_model(lambda t: t["skill"] + t["height"], columns=["skill", "height"])
+    >>> model = saliscope.table_model(lambda t: t.sum(axis=1), columns=["skill", "height"])
     >>> found = proxies(model, people, "sex", draws=50)
     >>> found.verdict, found["columns"]["column"].tolist()
     ('found', ['height', 'skill'])
@@ -114,11 +115,12 @@ def proxies(
     for value, name, least in ((rows, "rows", 20), (repeats, "repeats", 1), (draws, "draws", 20)):
         whole(value, name, least)
     rng = np.random.default_rng(whole(seed, "seed", 0))
-    several = isinstance(protected, (list, tuple)) and all(isinstance(p, str) for p in protected)
-    wanted: Sequence[object] = protected if several else [protected]  # type: ignore[assignment]
+    wanted: Sequence[object] = [protected]
+    if isinstance(protected, (list, tuple)) and all(isinstance(p, str) for p in protected):
+        wanted = protected
     everyone = asked(model, table, target)
     chosen = asked(model, table, target, rows=rows)
-    keep = np.sort(_kept(len(everyone.rows), rows))
+    keep = drawn_rows(len(everyone.rows), rows)
     about = [_cut(attribute(one, everyone.raw), keep) for one in wanted]
     end = None if outcome is None else _cut(attribute(outcome, everyone.raw, "outcome"), keep)
     folds, weights = folds_of(len(chosen.rows), rng), resampled(len(chosen.rows), draws, rng)
@@ -157,12 +159,6 @@ def proxies(
             "versions": versions(),
         },
     )  # fmt: skip
-
-
-def _kept(total: int, count: int) -> npt.NDArray[np.int64]:
-    from saliscope.models.table.model import drawn_rows
-
-    return drawn_rows(total, count)
 
 
 def _cut(one: Attribute, keep: npt.NDArray[np.int64]) -> Attribute:
@@ -292,7 +288,7 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
 def _sentence(one: Attribute, table: pd.DataFrame) -> str:
     """Say which columns stand for an attribute, and which tells most of it."""
     stands = table[table["stands"]]
-    first, tells = table.iloc[0], table.loc[table["auc"].idxmax()]
+    first, tells = table.iloc[0], table.iloc[int(table["auc"].to_numpy().argmax())]
     if len(stands):
         names = [str(name) for name in stands["column"]]
         said = (

@@ -96,13 +96,15 @@ class Task:
         self.probabilities[rows] += got.probabilities
         if got.gradients is not None:
             assert self.ask.fold is not None
-            if self.gradients is None:
-                results = self.ask.fold.results(len(self.values), self.values.shape[1])
-                self.gradients = np.zeros((*results, *got.gradients.shape[2:]))
-            if self.ask.fold.rows is None:
-                self.gradients[rows] += got.gradients
+            every = np.arange(len(self.values))
+            whole = self.ask.fold.rows is not None or np.array_equal(rows, every)
+            if self.gradients is None and whole:  # large as a rule, and the only ones
+                self.gradients = got.gradients
             else:
-                self.gradients += got.gradients
+                if self.gradients is None:
+                    results = self.ask.fold.results(len(self.values), self.values.shape[1])
+                    self.gradients = np.zeros((*results, *got.gradients.shape[2:]))
+                self.gradients[... if whole else rows] += got.gradients
         if got.activations is not None and got.slopes is not None:
             assert self.activations is not None
             assert self.slopes is not None

@@ -14,10 +14,12 @@ import saliscope
 from helpers import lines, state
 from helpers.lines import MAKERS
 from saliscope import Characters, InputError, ModelError, OptionError, RefusedError, String, explain
+from saliscope.attention.make import attention_map
 from saliscope.core.model import Piece
 from saliscope.core.perturbation import Perturbation
 from saliscope.models.vision.declaring import recognizer
 from saliscope.models.vision.doubts import memory_of
+from saliscope.models.vision.looking import looking
 
 each_maker = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 LINE = lines.line(200, seed=3)
@@ -277,13 +279,14 @@ def test_a_decoder_that_writes_from_memory_is_told() -> None:
             layer.cross_attention.out.weight.zero_()
     got = explain(model, LINE, "gradient")
     assert "language_memory" in got.health
+    assert "language_memory" in saliscope.attention(model, LINE).health
     (sample,) = model.prepare(LINE)
-    about = memory_of(model, sample, (1, 2))
-    assert about["line"] == pytest.approx(about["blank"])
-    assert about["line"] == pytest.approx(about["shuffled"])
     # Steps of "ab" and its end, by hand.
     steps = model.head.steps(model.head.memory(model.given(sample.value[None])), [(1, 2)])
     chosen = steps[0].log_softmax(-1)[[0, 1, 2], [1, 2, 0]]
+    about = memory_of(model, sample, (1, 2), chosen.sum().item())
+    assert about["line"] == pytest.approx(about["blank"])
+    assert about["line"] == pytest.approx(about["shuffled"])
     assert about["line"] == pytest.approx(chosen.mean().exp().item())
 
 
@@ -320,6 +323,22 @@ def test_every_gradient_is_that_of_finite_differences() -> None:
 
 
 # -- attention -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["decoder", "trocr"])
+def test_attention_that_begins_behind_the_encoder_is_that_of_the_whole_pass(name: str) -> None:
+    model = MAKERS[name]()
+    (sample,) = model.prepare(LINE)
+    for kind in ("cross", "decoder"):
+        seen = looking(model, sample, kind)
+        assert set(seen.arguments) == {"pixel_values", "decoder_input_ids"}
+        assert set(seen.shorter) == {"encoder_outputs", "decoder_input_ids"}
+        sides = (seen.queries, seen.keys)
+        maps = [
+            attention_map(seen.module, given, *sides, reduce="full", kind=kind).to_numpy()
+            for given in (seen.arguments, seen.shorter)
+        ]
+        np.testing.assert_array_equal(*maps)
 
 
 @pytest.mark.parametrize("name", ["decoder", "trocr"])

@@ -170,8 +170,8 @@ def _one(
         (sample,) = adapter.prepare(named.raw, name=named.name or None)
         seen = looking(adapter, sample, chosen["kind"])
         made = attention_map(
-            seen.module, seen.arguments, seen.queries, seen.keys, name=sample.name, text=seen.text,
-            findings=[*adapter.findings, *sample.findings], provenance=provenance, **chosen,
+            seen.module, seen.shorter, seen.queries, seen.keys, name=sample.name, text=seen.text,
+            findings=[*adapter.findings, *seen.findings], provenance=provenance, **chosen,
         )  # fmt: skip
         kept = {"modality": adapter.modality, "picture": sample.context["picture"]}
         return AttentionMap(made.data, {**made.meta, **kept})

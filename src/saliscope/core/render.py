@@ -1,5 +1,7 @@
 """The renderer registry: results know *that* they can be drawn, `saliscope.show` knows how.
 
+A recognizer, too, knows only that its attention can be laid over a picture.
+
 Renderers are named by import path and loaded on first use, so results open without matplotlib,
 and no lower layer imports a higher one.
 """
@@ -16,7 +18,7 @@ _RENDERERS: dict[str, str] = {}
 
 
 def register(kind: str, path: str) -> None:
-    """Say that "package.module:function" renders `kind` ("plot", "html", "picture")."""
+    """Say that "package.module:function" renders `kind` ("plot", "html", "attention")."""
     _RENDERERS[kind] = path
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import torch
 from torch import nn
 
-__all__ = ["Attention", "Shape", "turned", "waves"]
+__all__ = ["Attention", "Held", "Pair", "Shape", "turned", "waves"]
+
+Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,37 @@ def turned(x: torch.Tensor) -> torch.Tensor:
     return out
 
 
+class Held:
+    """Keys and values that an attention keeps from one step of writing to the next.
+
+    Parameters
+    ----------
+    grows : bool
+        Whether each step adds its own (attention to what was written), or the first step's serve
+        all (attention to the line).
+
+    Examples
+    --------
+    >>> held = Held(grows=True)
+    >>> one = torch.ones(1, 2, 1, 3)
+    >>> [tuple(held.after(lambda: (one, one))[0].shape) for _ in range(2)]
+    [(1, 2, 1, 3), (1, 2, 2, 3)]
+    """
+
+    def __init__(self, *, grows: bool) -> None:
+        self.grows = grows
+        self.pair: Pair | None = None
+
+    def after(self, fresh: Callable[[], Pair]) -> Pair:
+        """Return keys and values, (rows, heads, key, features), of all steps up to this one."""
+        if self.pair is None:
+            self.pair = fresh()
+        elif self.grows:
+            old, new = self.pair, fresh()
+            self.pair = torch.cat([old[0], new[0]], 2), torch.cat([old[1], new[1]], 2)
+        return self.pair
+
+
 class Attention(nn.Module):
     """Multi-head attention whose probabilities pass through `tap`: (rows, heads, query, key).
 
@@ -80,15 +113,23 @@ class Attention(nn.Module):
         self.tap = nn.Identity()
 
     def forward(
-        self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
-        """Attend from (rows, query, width) to (rows, key, source); `mask` is True where allowed."""
+        self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor,
+        held: Held | None = None,
+    ) -> torch.Tensor:  # fmt: skip
+        """Attend from (rows, query, width) to (rows, key, source); `mask` is True where allowed.
+
+        With `held`, keys and values of earlier steps are attended to as well; not with `rotary`.
+        """
 
         def split(tensor: torch.Tensor) -> torch.Tensor:
             parts: torch.Tensor = tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             return parts
 
-        query, key, value = split(self.query(x)), split(self.key(keys)), split(self.value(values))
+        def fresh() -> Pair:
+            return split(self.key(keys)), split(self.value(values))
+
+        query = split(self.query(x))
+        key, value = fresh() if held is None else held.after(fresh)
         if self.rotary:
             query, key = turned(query), turned(key)
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])

@@ -76,17 +76,16 @@ def _forward(emitted: torch.Tensor, skips: torch.Tensor) -> torch.Tensor:
 
     Shapes are those of `_States.emitted`; `skips` broadcasts along them.
     """
-    alpha = torch.empty_like(emitted)
-    first = emitted[0].clone()
-    first[..., 2:] = -torch.inf
-    alpha[0] = first
-    closed = torch.zeros_like(first).masked_fill_(~skips, -torch.inf)[..., 2:]
+    # Two states that cannot be stand before the first one, so that all are entered alike.
+    padded = emitted.new_full((*emitted.shape[:-1], emitted.shape[-1] + 2), -torch.inf)
+    alpha = padded[..., 2:]
+    alpha[0, ..., :2] = emitted[0, ..., :2]
+    closed = torch.zeros_like(emitted[0]).masked_fill_(~skips, -torch.inf)
     for at in range(1, len(emitted)):
-        before = alpha[at - 1]
-        here = before.clone()
-        here[..., 1:] = torch.logaddexp(here[..., 1:], before[..., :-1])
-        here[..., 2:] = torch.logaddexp(here[..., 2:], before[..., :-2] + closed)
-        alpha[at] = here + emitted[at]
+        before = padded[at - 1]
+        near = torch.logaddexp(before[..., 2:], before[..., 1:-1])
+        ways = torch.logaddexp(near, before[..., :-2] + closed)
+        alpha[at] = ways.add_(emitted[at])
     return alpha
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,9 @@ def shuffled(value: torch.Tensor, seed: int = 0) -> torch.Tensor:
     return torch.cat([pieces[i] for i in order], 1)
 
 
-def memory_of(model: Recognizer, sample: Sample, ids: tuple[int, ...]) -> dict[str, float]:
+def memory_of(
+    model: Recognizer, sample: Sample, ids: tuple[int, ...], log_prob: float
+) -> dict[str, float]:
     """Return how probable a decoder finds its text with the line, and without it.
 
     Parameters
@@ -67,6 +70,8 @@ def memory_of(model: Recognizer, sample: Sample, ids: tuple[int, ...]) -> dict[s
     sample : Sample
     ids : tuple of int
         What it wrote.
+    log_prob : float
+        Of that, with the line.
 
     Returns
     -------
@@ -76,19 +81,21 @@ def memory_of(model: Recognizer, sample: Sample, ids: tuple[int, ...]) -> dict[s
     """
     value: torch.Tensor = sample.value
     blank = paper(value).expand(value.shape)
-    rows = torch.stack([value, shuffled(value), blank])
     with model.quiet(0), torch.no_grad():
-        memory: Any = model.alone(rows)
+        memory: Any = model.alone(torch.stack([shuffled(value), blank]))
         steps = model.head.steps(memory, [ids])
-        scores = model.head.scores(steps, [ids])[:, 0] / (len(ids) + 1)
-    return dict(zip(("line", "shuffled", "blank"), scores.exp().tolist(), strict=True))
+        scores = [log_prob, *model.head.scores(steps, [ids])[:, 0].tolist()]
+    means = (math.exp(score / (len(ids) + 1)) for score in scores)
+    return dict(zip(("line", "shuffled", "blank"), means, strict=True))
 
 
-def language_memory(model: Recognizer, sample: Sample, ids: tuple[int, ...]) -> list[Finding]:
+def language_memory(
+    model: Recognizer, sample: Sample, ids: tuple[int, ...], log_prob: float
+) -> list[Finding]:
     """Return a finding where a decoder is about as sure of its text without the line."""
     if not ids:
         return []
-    found = memory_of(model, sample, ids)
+    found = memory_of(model, sample, ids, log_prob)
     without = max(found["shuffled"], found["blank"])
     if without < _REMEMBERED * found["line"]:
         return []

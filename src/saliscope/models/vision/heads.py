@@ -220,7 +220,9 @@ class StepHead:
     encode : callable
         From images, (rows, channels, height, width), to one tensor that leads with rows.
     decode : callable
-        From that and what was written (rows, length) to logits (rows, length, outputs).
+        From that and what was written (rows, length) to logits (rows, length, outputs). Given a
+        dict besides, it may keep there what it needs to go on from this text, and then return the
+        logits of what is new alone.
     spelling : Spelling
     start, end : int
         Outputs that begin and end what is written.
@@ -234,7 +236,7 @@ class StepHead:
 
     def __init__(
         self, encode: Callable[[torch.Tensor], torch.Tensor],
-        decode: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], spelling: Spelling, *,
+        decode: Callable[..., torch.Tensor], spelling: Spelling, *,
         start: int, end: int, limit: int, silent: frozenset[int] = frozenset(),
     ) -> None:  # fmt: skip
         self.encode, self.decode, self.spelling = encode, decode, spelling
@@ -285,10 +287,11 @@ class StepHead:
     def read(self, memory: torch.Tensor) -> Ids:
         """Write the most probable output after what was written, until the end."""
         written = [self.start]
+        kept: dict[str, Any] = {}
         with torch.no_grad():
             while len(written) <= self.limit:
                 given = torch.tensor([written], device=memory.device)
-                best = int(self.decode(memory, given)[0, -1].argmax())
+                best = int(self.decode(memory, given, kept)[0, -1].argmax())
                 if best == self.end:
                     break
                 written.append(best)

@@ -12,7 +12,7 @@ from torch import nn
 from saliscope.core.errors import ModelError
 from saliscope.models.vision.alphabet import Alphabet
 from saliscope.models.vision.heads import FrameHead, StepHead
-from saliscope.models.vision.line_network import LineConfig, LineNetwork
+from saliscope.models.vision.line_network import LineConfig, LineNetwork, Written
 from saliscope.models.vision.lines import LinePreparation
 from saliscope.models.vision.recognizer import Recognizer
 
@@ -28,13 +28,26 @@ class LineWriter(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, pixel_values: torch.Tensor, decoder_input_ids: torch.Tensor) -> torch.Tensor:
-        memory, frames = self.network.encode(pixel_values, _widths(pixel_values))
-        return self.network.decode(memory, frames, decoder_input_ids)
+    def forward(
+        self, pixel_values: torch.Tensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
+        encoder_outputs: tuple[torch.Tensor] | None = None,
+    ) -> torch.Tensor:  # fmt: skip
+        """Take a picture, or what the encoder gave for one; return logits of next characters."""
+        assert decoder_input_ids is not None
+        if encoder_outputs is None:
+            assert pixel_values is not None
+            encoder_outputs = self.network.encode(pixel_values, _widths(pixel_values))[:1]
+        (memory,) = encoder_outputs
+        return self.network.decode(memory, _frames(memory), decoder_input_ids)
 
 
 def _widths(images: torch.Tensor) -> torch.Tensor:
     return torch.full((len(images),), images.shape[-1], device=images.device)
+
+
+def _frames(memory: torch.Tensor) -> torch.Tensor:
+    return torch.full((len(memory),), memory.shape[1], device=memory.device)
 
 
 def line_recognizer(
@@ -71,9 +84,11 @@ def line_recognizer(
         memory, _ = network.encode(images, _widths(images))
         return memory
 
-    def decode(memory: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
-        frames = torch.full((len(memory),), memory.shape[1], device=memory.device)
-        return network.decode(memory, frames, written)
+    def decode(
+        memory: torch.Tensor, written: torch.Tensor, kept: dict[str, Any] | None = None
+    ) -> torch.Tensor:
+        known = None if kept is None else kept.setdefault("written", Written(len(network.layers)))
+        return network.decode(memory, _frames(memory), written, known)
 
     frames = FrameHead(see, alphabet, "NTC")
     steps = StepHead(encode, decode, alphabet, start=0, end=0, limit=_LIMIT)

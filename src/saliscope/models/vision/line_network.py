@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from saliscope.models.blocks import Attention, Shape, waves
+from saliscope.models.blocks import Attention, Held, Shape, waves
 
-__all__ = ["LineConfig", "LineNetwork"]
+__all__ = ["LineConfig", "LineNetwork", "Written"]
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,30 @@ class DecoderLayer(nn.Module):
         keys: torch.Tensor,
         values: torch.Tensor,
         inside: torch.Tensor,
+        held: tuple[Held | None, Held | None] = (None, None),
     ) -> torch.Tensor:
         """Take and return (rows, written, width)."""
+        own, line = held
         y = self.self_norm(x)
-        x = x + self.drop(self.self_attention(y, y, y, past))
-        x = x + self.drop(self.cross_attention(self.cross_norm(x), keys, values, inside))
+        x = x + self.drop(self.self_attention(y, y, y, past, own))
+        x = x + self.drop(self.cross_attention(self.cross_norm(x), keys, values, inside, line))
         dense: torch.Tensor = self.drop(self.narrow(F.gelu(self.wide(self.norm(x)))))
         return x + dense
+
+
+class Written:
+    """What a decoder remembers of what it wrote, so that a step costs one character.
+
+    Parameters
+    ----------
+    layers : int
+        Of the decoder.
+    """
+
+    def __init__(self, layers: int) -> None:
+        self.length = 0
+        self.keys: torch.Tensor | None = None
+        self.held = [(Held(grows=True), Held(grows=False)) for _ in range(layers)]
 
 
 class LineNetwork(nn.Module):
@@ -202,8 +219,9 @@ class LineNetwork(nn.Module):
         return memory, widths
 
     def decode(
-        self, memory: torch.Tensor, frames: torch.Tensor, written: torch.Tensor
-    ) -> torch.Tensor:
+        self, memory: torch.Tensor, frames: torch.Tensor, written: torch.Tensor,
+        known: Written | None = None,
+    ) -> torch.Tensor:  # fmt: skip
         """Return the logits of each next character.
 
         Parameters
@@ -212,20 +230,29 @@ class LineNetwork(nn.Module):
             What `encode` returned.
         written : torch.Tensor of int, shape (rows, length)
             Output numbers; the first is 0.
+        known : Written, optional
+            What is remembered of the same lines and an earlier part of the same text, which is
+            not gone through again; it remembers the rest after the call.
 
         Returns
         -------
         torch.Tensor, shape (rows, length, outputs)
-            At position `i` for the character after `written[:, : i + 1]`; 0 is the end.
+            At position `i` for the character after `written[:, : i + 1]`; 0 is the end. With
+            `known` only the positions that are new.
         """
-        length = written.shape[1]
-        x = self.embedding(written)
-        x = x + waves(length, x.shape[-1], x)
-        keys = memory + waves(memory.shape[1], memory.shape[-1], memory)
-        past = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
+        length, begin = written.shape[1], 0 if known is None else known.length
+        x = self.embedding(written[:, begin:])
+        x = x + waves(length, x.shape[-1], x)[begin:]
+        keys = None if known is None else known.keys
+        if keys is None:
+            keys = memory + waves(memory.shape[1], memory.shape[-1], memory)
+        past = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()[begin:]
         inside = torch.arange(memory.shape[1], device=x.device) < frames[:, None]
-        for layer in self.layers:
-            x = layer(x, past, keys, memory, inside[:, None, None])
+        for number, layer in enumerate(self.layers):
+            held = (None, None) if known is None else known.held[number]
+            x = layer(x, past, keys, memory, inside[:, None, None], held)
+        if known is not None:
+            known.length, known.keys = length, keys
         logits: torch.Tensor = self.writer(self.decoder_norm(x))
         return logits
 

@@ -11,15 +11,16 @@ from torch import nn
 
 from saliscope.core.errors import RefusedError
 from saliscope.core.grids import centers
+from saliscope.core.health import Finding
 from saliscope.core.model import Sample
 from saliscope.core.string_target import visible
-from saliscope.core.units import FloatArray, Units
+from saliscope.core.units import Units
 from saliscope.models.vision.heads import StepHead
 
 if TYPE_CHECKING:
     from saliscope.models.vision.recognizer import Recognizer
 
-__all__ = ["Looking", "attention_over", "looking"]
+__all__ = ["Looking", "looking"]
 
 _LEADING = 16  # class and register tokens that may lead the cells of a picture
 
@@ -35,6 +36,10 @@ class Looking:
     queries, keys : Units
     text : str
         What is written in this pass.
+    findings : tuple of Finding
+        What was noticed of the line and its text.
+    memory : torch.Tensor, optional
+        What the encoder gave for the line, where the pass need not begin before it.
     """
 
     module: nn.Module
@@ -42,6 +47,16 @@ class Looking:
     queries: Units
     keys: Units
     text: str
+    findings: tuple[Finding, ...]
+    memory: torch.Tensor | None = None
+
+    @property
+    def shorter(self) -> dict[str, Any]:
+        """The arguments of a pass that begins where the line was read already."""
+        if self.memory is None:
+            return self.arguments
+        rest = {name: given for name, given in self.arguments.items() if name != "pixel_values"}
+        return {**rest, "encoder_outputs": (self.memory,)}
 
 
 def looking(model: Recognizer, sample: Sample, kind: str) -> Looking:
@@ -79,38 +94,17 @@ def looking(model: Recognizer, sample: Sample, kind: str) -> Looking:
     seen = _cells(sample, int(sample.context["memory"].shape[1]), patches=patches)
     if kind == "encoder" and model.eye is not None:
         eye = model.module.get_submodule(model.eye)
-        return Looking(eye, {"pixel_values": arguments["pixel_values"]}, seen, seen, text)
+        pixels = {"pixel_values": arguments["pixel_values"]}
+        return Looking(eye, pixels, seen, seen, text, sample.findings)
+    memory: torch.Tensor | None = sample.context["memory"]
     if kind == "encoder":
         queries = keys = seen
+        memory = None
     elif kind == "decoder":
         queries, keys = chosen, _written(head, (head.start, *ids))
     else:
         queries, keys = chosen, seen
-    return Looking(model.writer, arguments, queries, keys, text)
-
-
-def attention_over(model: Recognizer, image: object, *, per_character: bool) -> FloatArray:
-    """Return cross-attention over a picture; see `Recognizer.get_attention`."""
-    from saliscope.attention.make import attention_map  # a layer above: only when it is asked for
-
-    reader = model.with_head("decoder") if "decoder" in model.others else model
-    (sample,) = reader.prepare(image)
-    seen = looking(reader, sample, "cross")
-    made = attention_map(seen.module, seen.arguments, seen.queries, seen.keys,
-                         reduce="mean", kind="cross")  # fmt: skip
-    weights = made.values.mean("layer").transpose("query", "key").to_numpy()
-    grid = [len(np.unique(made.data[name].to_numpy())) for name in ("key_y", "key_x")]
-    cells = weights.reshape(-1, *grid)
-    picture, box = sample.context["source"], sample.context["picture"]["box"]
-    places = []
-    for side, count, first, last in (
-        (picture.height, grid[0], box[1], box[3]), (picture.width, grid[1], box[0], box[2]),
-    ):  # fmt: skip
-        at = np.floor((np.arange(side) + 0.5 - first) / (last - first) * count).astype(int)
-        places.append(np.where((at >= 0) & (at < count), at, count))  # not seen: the added cell
-    padded = np.pad(cells, ((0, 0), (0, 1), (0, 1)))
-    laid: FloatArray = padded[:, places[0][:, None], places[1]]
-    return laid if per_character else laid.mean(0)
+    return Looking(model.writer, arguments, queries, keys, text, sample.findings, memory)
 
 
 def _written(head: StepHead, ids: tuple[int, ...]) -> Units:

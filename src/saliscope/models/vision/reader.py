@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from saliscope.core.errors import InputError, OptionError
-from saliscope.core.model import Sample
+from saliscope.core.model import Said, Sample
 from saliscope.models.vision import ctc
 from saliscope.models.vision.beam import Words, beam
 from saliscope.models.vision.heads import FrameHead, Head
@@ -68,27 +68,30 @@ def searched(
     )  # fmt: skip
 
 
-def told(model: Recognizer, sample: Sample, memory: Any, ids: Ids) -> Reading:
+def told(
+    model: Recognizer, sample: Sample, memory: Any, ids: Ids
+) -> tuple[Reading, Sequence[Said]]:
     """Return where and how surely a line says outputs."""
     with torch.no_grad():
         steps = model.head.steps(memory, [ids])
         score = float(model.head.scores(steps, [ids])[0, 0])
-        characters = _characters(model, steps, ids, sample)
+        said = model.head.said(steps, [ids], 0)
+        characters = _characters(model, steps, ids, said, sample)
     picture: Picture = sample.context["source"]
     spelling = model.head.spelling
-    return Reading(
+    reading = Reading(
         sample.name, spelling.decode(ids), tuple(characters), score, model.head.kind,
         picture.width, picture.height, spelling.direction, int(steps.shape[1]),
     )  # fmt: skip
+    return reading, said
 
 
 def _characters(
-    model: Recognizer, steps: torch.Tensor, ids: Ids, sample: Sample
+    model: Recognizer, steps: torch.Tensor, ids: Ids, said: Sequence[Said], sample: Sample
 ) -> list[Character]:
     """Return characters with their confidence and place, in the order of the text."""
     head = model.head
     probabilities = steps[0].double().softmax(-1).cpu().numpy()
-    said = head.said(steps, [ids], 0)
     if not isinstance(head, FrameHead):
         return [
             Character(

@@ -28,6 +28,7 @@ from saliscope.core.failures import is_out_of_memory
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Piece, Said, Sample
 from saliscope.core.perturbation import Baseline
+from saliscope.core.render import renderer
 from saliscope.core.units import FloatArray, Grouping
 from saliscope.models.torch_model import Batch
 from saliscope.models.vision.classifier import ImageModel
@@ -212,26 +213,29 @@ class Recognizer(ImageModel):
                     msg = f"a recognizer reads texts, not {given!r}"
                     raise OptionError(msg)
             fresh = [texts[given] for given in outputs]
-            reading = told(self, sample, memory, ids[fresh[0]])
+            reading, said = told(self, sample, memory, ids[fresh[0]])
         context = {
             **sample.context, "memory": memory, "texts": texts, "ids": ids, "strings": tuple(ids),
-            "reading": asdict(reading),
+            "reading": asdict(reading), "said": {fresh[0]: said},
         }  # fmt: skip
         known = {item.code for item in sample.findings}
-        noticed = self._noticed_in(sample, memory, ids[fresh[0]])
+        noticed = self._noticed_in(sample, memory, ids[fresh[0]], reading.log_prob)
         found = (*sample.findings, *(item for item in noticed if item.code not in known))
         key = (sample.key, self.head.kind, tuple(ids.items()))
         return replace(sample, context=context, key=key, findings=found)
 
-    def _noticed_in(self, sample: Sample, memory: Any, ids: Ids) -> list[Finding]:
+    def _noticed_in(self, sample: Sample, memory: Any, ids: Ids, log_prob: float) -> list[Finding]:
         from saliscope.models.vision.doubts import language_memory, unlikely_blank
 
         if isinstance(self.head, FrameHead):
             return unlikely_blank(self.head, memory)
-        return language_memory(self, sample, ids)
+        return language_memory(self, sample, ids, log_prob)
 
     def said(self, sample: Sample, text: str) -> Sequence[Said]:
         """Return where the characters of a string are said: with which frames, or at which step."""
+        known: Mapping[str, Sequence[Said]] = sample.context["said"]
+        if text in known and sample.context["strings"][0] == text:  # steps begin with its own
+            return known[text]
         strings = self._strings(sample)
         with self.quiet(0), torch.no_grad():
             steps = self.head.steps(sample.context["memory"], strings)
@@ -343,7 +347,7 @@ class Recognizer(ImageModel):
             )
         with self.quiet(0):
             ids = found[0][1] if found else self.head.read(memory)
-            reading = told(self, sample, memory, ids)
+            reading, _ = told(self, sample, memory, ids)
         others = tuple((self.head.spelling.decode(other), value) for value, other in found)
         return replace(reading, alternatives=others)
 
@@ -370,9 +374,8 @@ class Recognizer(ImageModel):
         RefusedError
             The model has a connectionist head alone, which has no attention.
         """
-        from saliscope.models.vision.looking import attention_over
-
-        return attention_over(self, image, per_character=per_character)
+        found: FloatArray = renderer("attention")(self, image, per_character=per_character)
+        return found
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -120,10 +120,18 @@ def trocr(module: nn.Module, processor: Any, name: str) -> Recognizer:
         seen: torch.Tensor = whole.encoder(pixel_values=pictures).last_hidden_state
         return seen
 
-    def decode(memory: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = whole(
-            encoder_outputs=(memory,), decoder_input_ids=written, use_cache=False
-        ).logits
+    def decode(
+        memory: torch.Tensor, written: torch.Tensor, kept: dict[str, Any] | None = None
+    ) -> torch.Tensor:
+        begin, past = (0, None) if kept is None else (kept.get("length", 0), kept.get("past"))
+        said = whole(
+            encoder_outputs=(memory,), decoder_input_ids=written[:, begin:],
+            past_key_values=past, use_cache=kept is not None,
+        )  # fmt: skip
+        # A decoder that keeps nothing is shown the whole text at each step.
+        if kept is not None and said.past_key_values is not None:
+            kept.update(past=said.past_key_values, length=written.shape[1])
+        logits: torch.Tensor = said.logits
         return logits
 
     positions = getattr(whole.decoder.config, "max_position_embeddings", None) or _MOST

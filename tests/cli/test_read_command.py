@@ -79,7 +79,7 @@ def test_a_damaged_picture_does_not_stop_the_others(
     (work / "lines" / "c.png").write_text("no picture")
     done = run("read", "lines", "-m", MODEL, "-o", "out")
     assert done.code == 2
-    assert "1 of 3 lines were not read, the first: c.png" in done.line
+    assert "1 of 3 records failed, the first: c.png" in done.line
     assert [r["record"] for r in rows(work / "out" / "failures.csv")] == ["c.png"]
     assert len(rows(work / "out" / "lines.csv")) == 2
 

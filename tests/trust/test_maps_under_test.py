@@ -59,6 +59,17 @@ def test_comprehensiveness_and_sufficiency_of_a_bag_of_words() -> None:
     assert found["sufficiency"]["value"] == pytest.approx(((6 - 4) + (6 - 6) + (6 - 7)) / 3)
 
 
+def test_curves_of_a_bag_of_words_by_hand() -> None:
+    counts = torch.tensor([[1.0, 3.0, 2.0, 1.0, 1.0, 2.0]], dtype=torch.float64)
+    # words give 2, 0, -2, 4, 0 and 2; the map is of them, ties broken by hand
+    words = [2.0, 0.2, -2.0, 4.0, 0.1, 1.9]
+    found = saliscope.trust(Bag(), counts, words, draws=0, levels=6)
+    np.testing.assert_allclose(found.data["deletion_curve"], [6, 2, 0, -2, -2, -2, 0])
+    np.testing.assert_allclose(found.data["insertion_curve"], [0, 4, 6, 8, 8, 8, 6])
+    assert found["deletion"]["value"] == pytest.approx((6 / 2 + 2 + 0 - 2 - 2 - 2 + 0) / 6)
+    assert found["insertion"]["value"] == pytest.approx((0 + 4 + 6 + 8 + 8 + 8 + 6 / 2) / 6)
+
+
 def test_the_gradient_of_a_linear_model_predicts_every_fall() -> None:
     found = saliscope.trust(linear([WEIGHTS]), INPUT, method="gradient", randomize=False)
     assert found["infidelity"]["value"] == pytest.approx(0.0, abs=1e-20)
@@ -83,7 +94,16 @@ def test_perfect_and_worst_maps_get_the_extreme_scores() -> None:
     others = [
         saliscope.trust(net, INPUT, rng.permutation(DROPS), levels=8, draws=0) for _ in range(5)
     ]
+    # largest first: sums by hand as above; smallest first: 2.5, 4.5, 5.5, 6, 6.5, 6, 5, 3, 0
+    assert best["deletion"]["value"] == pytest.approx((1.25 - 19.0) / 8)
+    assert worst["deletion"]["value"] == pytest.approx((1.25 + 36.5) / 8)
+    assert worst["insertion"]["value"] == pytest.approx((1.25 - 19.0) / 8)
+    assert worst["comprehensiveness"]["value"] == pytest.approx((-2 - 3 - 4) / 3)
+    assert best["comprehensiveness"]["value"] == pytest.approx((3 + 5 + 6.5) / 3)
     for other in others:
+        for name in ("comprehensiveness", "sufficiency"):
+            ends = sorted([best[name]["value"], worst[name]["value"]])
+            assert ends[0] <= other[name]["value"] <= ends[1]
         assert best["deletion"]["value"] <= other["deletion"]["value"] <= worst["deletion"]["value"]
         assert worst["insertion"]["value"] <= other["insertion"]["value"]
         assert other["insertion"]["value"] <= best["insertion"]["value"]
@@ -142,6 +162,27 @@ def test_the_untouched_model_is_shown_and_not_averaged() -> None:
     assert found["randomized"]["value"] == pytest.approx(stages["0"])
 
 
+def test_without_layers_maps_stay_the_same_and_nothing_is_averaged() -> None:
+    """No parameter is touched: the map comes out again. No parameter is there: no verdict on it."""
+    net = nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 2)).double()
+    one = saliscope.trust(net, INPUT, method="input_x_gradient", draws=0, repeats=3)
+    assert one.data["similarity"].values[0] == 1.0
+    # three sets of random weights, none of which gives the map again: the mean is far from 1
+    with_untouched = (3 * one["randomized"]["value"] + 1) / 4
+    assert one["randomized"]["value"] < with_untouched < 1
+    assert one["randomized"]["high"] == one["randomized"]["high"]  # an interval over three
+
+    class Bare(nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return rows.sum(1)
+
+    bare = saliscope.trust(Bare(), INPUT, method="input_x_gradient", draws=0)
+    assert bare.own is None
+    assert "randomized" not in bare.data["measure"]
+    assert "similarity" not in bare.data
+    assert bare.meta["unweighted"] == "the model has no weights that can be set"
+
+
 def test_weights_are_the_same_bits_also_after_an_error() -> None:
     class Fragile(nn.Module):
         def __init__(self) -> None:
@@ -185,6 +226,8 @@ def test_methods_that_use_the_output_alone_need_no_random_weights() -> None:
 def test_black_boxes_are_tested_too() -> None:
     found = saliscope.trust(lambda rows: rows @ np.array(WEIGHTS), INPUT.numpy(), method="masking")
     assert found.verdict == "passes"
+    given = saliscope.trust(lambda rows: rows @ np.array(WEIGHTS), INPUT.numpy(), DROPS)
+    assert (given.verdict, given.method) == ("passes", "given")
 
 
 def test_a_map_is_steady_where_the_slope_is() -> None:

@@ -85,6 +85,16 @@ def test_auroc_and_its_chance() -> None:
     assert np.mean(np.array(small) <= 0.05) <= 0.15
 
 
+def test_perfect_and_worst_maps_of_a_region_get_the_extreme_scores() -> None:
+    mask = np.array([[True, True], [False, False], [False, False]])
+    inside = np.array([[3.0, 2.0], [-1.0, 0.0], [-2.0, -3.0]])
+    best, worst = (localization(sign * inside, mask, draws=99) for sign in (1.0, -1.0))
+    assert (best.pointing, best.mass, best.auroc, best.area) == (True, 1.0, 1.0, 1 / 3)
+    assert (worst.pointing, worst.mass, worst.auroc) == (False, 0.0, 0.0)
+    assert best.p < 0.25  # one in 15 orders
+    assert worst.p == 1.0
+
+
 def test_intervals_hold_the_value() -> None:
     rng = np.random.default_rng(4)
     falls = rng.normal(size=(200, 6))

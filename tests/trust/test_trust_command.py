@@ -28,6 +28,38 @@ def test_tables_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "line 1, masking: " in capsys.readouterr().out
 
 
+def test_one_bad_record_does_not_lose_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proteins = tmp_path / "two.fasta"
+    proteins.write_text(">good\nMVHLTPEEK\n>bad\nMV1\n", encoding="utf-8")
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as stop:
+        main(["trust", str(proteins), "-m", "zoo:protein", "--method", "masking", "--draws", "9",
+              "-o", str(out), "-q"])  # fmt: skip
+    assert stop.value.code == 2
+    assert "1 of 2 records failed, the first: bad (masking)" in capsys.readouterr().err
+    assert pd.read_csv(out / "failures.csv")["record"].tolist() == ["bad"]
+    assert set(pd.read_csv(out / "trust.csv")["name"]) == {"good"}
+
+
+def test_maps_are_tested_as_they_are_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reviews = tmp_path / "reviews.txt"
+    reviews.write_text("A dull story.\nGood.\n", encoding="utf-8")
+    words = ["explain", str(reviews), "-m", "zoo:sentiment", "--method", "masking"]
+    main([*words, "--trust", "-o", str(tmp_path / "out")])
+    table = pd.read_csv(tmp_path / "out" / "verdicts.csv")
+    assert table["record"].tolist() == ["line 1", "line 2"]
+    assert table["verdict"].tolist() == ["not assessed"] * 2  # too few parts
+    assert "verdicts on masking: not assessed 2" in capsys.readouterr().out
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert page.count("Not assessed: the input has") == 2
+    main([*words, "-o", str(tmp_path / "out"), "-q"])
+    assert not (tmp_path / "out" / "verdicts.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

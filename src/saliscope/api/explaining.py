@@ -194,7 +194,7 @@ def _tested(wanted: Plan, inputs: Iterable[Any], results: Iterator[Any]) -> Iter
 
     for raw, result in zip(inputs, results, strict=False):
         named = raw if isinstance(raw, Input) else Input("", raw)
-        yield with_verdict(wanted, named, result) if isinstance(result, Attribution) else result
+        yield with_verdict(wanted, named, result)
 
 
 def _checked(result: Result, *, strict: bool, collect: bool) -> Result:

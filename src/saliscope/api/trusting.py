@@ -8,6 +8,7 @@ from typing import Any
 from saliscope.api.inputs import Input
 from saliscope.api.planning import Plan, plan
 from saliscope.api.progress import Meter
+from saliscope.api.running import Result
 from saliscope.api.trial import Settings, Trial
 from saliscope.core.attribution import Attribution
 from saliscope.core.engine import Progress
@@ -146,7 +147,9 @@ def _plan(
         if method is None:
             own = {**given.provenance.get("options", {}), **own}
             own = {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
-    return plan(model, name or "integrated_gradients", target, options=own, **general, **rest)
+    if name is None:  # a map that is given needs no method, so one that any model offers
+        name = "integrated_gradients" if given is None else "masking"
+    return plan(model, name, target, options=own, **general, **rest)
 
 
 def _examples(wanted: Plan, named: Input, given: Any) -> Iterator[tuple[Input, Any]]:
@@ -172,11 +175,13 @@ def _examples(wanted: Plan, named: Input, given: Any) -> Iterator[tuple[Input, A
         yield Input(f"{named.name or 'example'} {i}", raw[i : i + 1]), one
 
 
-def with_verdict(wanted: Plan, named: Input, made: Attribution) -> Attribution:
-    """Return a map with its verdict in ``meta["trust"]``, one entry per example.
+def with_verdict(wanted: Plan, named: Input, made: Result) -> Result:
+    """Return a map with its verdict in ``meta["trust"]``, one entry per example; an error as it is.
 
     A map that cannot be tested is not lost: its verdict says why.
     """
+    if not isinstance(made, Attribution):
+        return made
     said: list[dict[str, str]] = []
     try:
         for part, one in _examples(wanted, named, made):

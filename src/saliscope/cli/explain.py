@@ -15,6 +15,7 @@ from saliscope.api.progress import Meter
 from saliscope.api.running import Result
 from saliscope.api.sharing import Shard, Team, fill, team
 from saliscope.api.store import Store
+from saliscope.api.trusting import with_verdict
 from saliscope.api.workers import Engine, check_workers, threads_each
 from saliscope.cli.common import Folder, Page, read_bytes, read_flags, read_page, say, titled
 from saliscope.cli.summary import finish
@@ -43,7 +44,7 @@ def run(
     sources: Sequence[str], model: str, out: str, *, methods: Sequence[str],
     targets: Sequence[str], general: dict[str, Any], budget: str | None, seed: int, device: str,
     strict: bool, quiet: bool, extra: Sequence[str], many: Many, page: Page,
-    per_character: bool,
+    per_character: bool, trust: bool,
 ) -> None:  # fmt: skip
     """Explain every record of some files by every chosen method."""
     specs = list({spec.name: spec for spec in map(get_method, methods)}.values())
@@ -87,7 +88,8 @@ def run(
                     workers=workers, number=number,
                 )  # fmt: skip
                 for item, result in zip(inputs, each, strict=True):
-                    yield item.name, wanted.method.name, _grouped(result, by, many.reduce)
+                    tested = with_verdict(wanted, item, result) if trust else result
+                    yield item.name, wanted.method.name, _grouped(tested, by, many.reduce)
 
         written = Written(folder.path / "attributions.csv", titled(sources))
         written.add(results())

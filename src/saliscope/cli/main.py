@@ -18,6 +18,7 @@ from saliscope.cli.options import (
     Model,
     Out,
     Quiet,
+    Rows,
     Seed,
     Sources,
     Target,
@@ -67,7 +68,9 @@ Further flags are the method's own: see 'saliscope methods NAME'.
 Cost: one to a few dozen model passes per record, one per word or residue for
   masking; seconds per protein on one core. A run that was cut off goes on
   where it was when the same command is given again.
-Writes attributions.csv, report.html, records/*.nc; failures.csv where needed.
+  With --trust up to 8,000 passes more per map.
+Writes attributions.csv, report.html, records/*.nc; with --trust verdicts.csv;
+failures.csv where needed.
 Exit code: 0; 2 on bad input; 1 with --strict where health has errors.
 """,
 )
@@ -110,9 +113,10 @@ def explain(
     ] = False,
     alto: Alto = None,
     box: Box = None,
-    rows: Annotated[
-        str | None, typer.Option(metavar="A-B", help="which rows of a table (CSV), e.g. 1-5,9")
-    ] = None,
+    rows: Rows = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="test every map as well; see 'saliscope trust'")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="exit 1 where health has errors")
     ] = False,
@@ -129,7 +133,7 @@ def explain(
                  "max_evaluations": max_evaluations},
         budget=budget, seed=seed, device=device, strict=strict, quiet=quiet, extra=flags,
         many=Many(workers, engine, shard, by, reduce), page=Page(alto, box or (), rows),
-        per_character=per_character,
+        per_character=per_character, trust=trust,
     )  # fmt: skip
 
 

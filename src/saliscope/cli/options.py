@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    "Alto", "Box", "Budget", "Device", "Method", "Model", "Out", "Quiet", "Seed", "Sources",
+    "Alto", "Box", "Budget", "Device", "Method", "Model", "Out", "Quiet", "Rows", "Seed", "Sources",
     "Target",
 ]  # fmt: skip
 
@@ -47,6 +47,9 @@ Box = Annotated[
     list[str] | None,
     typer.Option(metavar="X,Y,W,H", help="a line of INPUT, which is a page; repeatable"),
 ]  # fmt: skip
+Rows = Annotated[
+    str | None, typer.Option(metavar="A-B", help="which rows of a table (CSV), e.g. 1-5,9")
+]
 Budget = Annotated[
     str | None, typer.Option(metavar="BYTES", help="what a batch may need, e.g. 500MB, 2GiB")
 ]

@@ -19,8 +19,8 @@ from saliscope.cli.common import (
     read_page,
     say,
     titled,
-    warn,
 )
+from saliscope.cli.summary import end
 from saliscope.cli.writing import Failure, write_failures, write_report
 from saliscope.core.attribution import Attribution
 from saliscope.core.errors import InputError, OptionError, SaliscopeError
@@ -89,13 +89,7 @@ def run(
                        quiet=quiet)  # fmt: skip
         write_failures(folder.path, failures)
         _tell(folder.path, texts is not None, quiet=quiet)
-    if failures:
-        first = failures[0]
-        warn(
-            f"{len(failures):,} of {len(inputs):,} lines were not read, the first: {first.record}: "
-            f"{first.reason}; see {folder.path / 'failures.csv'}"
-        )
-        raise SystemExit(2)
+        end(folder.path, failures, len(inputs))
 
 
 def _texts(

@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saliscope.cli.common import say, warn
-from saliscope.cli.writing import REPORTED, Written, write_failures, write_report
+from saliscope.cli.writing import (
+    REPORTED,
+    Failure,
+    Verdict,
+    Written,
+    lost,
+    write_failures,
+    write_report,
+    write_verdicts,
+)
 from saliscope.core.attribution import Attribution
 from saliscope.core.errors import ToleranceError
 from saliscope.core.record import Record
 
-__all__ = ["brief", "doubts", "finish", "heading", "summarize"]
+__all__ = ["brief", "doubts", "end", "finish", "heading", "judged", "summarize"]
 
 _LINES = 6
 
@@ -26,11 +35,23 @@ def finish(folder: Path, written: Written, title: str, inputs: int, *, quiet: bo
     """
     title = heading(title, written, inputs)
     write_report(folder / "report.html", written.shown, title)
+    write_verdicts(folder, written.verdicts)
     write_failures(folder, written.failures)
     summarize(folder, written, inputs, quiet=quiet)
-    if written.failures:
-        warn(written.loss(inputs, folder / "failures.csv"))
-        only_strict = all(isinstance(f.error, ToleranceError) for f in written.failures)
+    end(folder, written.failures, inputs)
+
+
+def end(folder: Path, failures: Sequence[Failure], inputs: int) -> None:
+    """Tell of records that failed, and leave with a code that says so.
+
+    Raises
+    ------
+    SystemExit
+        Where records failed: 1 if only a tolerance was missed, else 2.
+    """
+    if failures:
+        warn(lost(failures, inputs, folder / "failures.csv"))
+        only_strict = all(isinstance(f.error, ToleranceError) for f in failures)
         raise SystemExit(1 if only_strict else 2)
 
 
@@ -70,6 +91,25 @@ def doubts(records: Sequence[Record]) -> list[str]:
     return lines
 
 
+def judged(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return verdicts in lines: the sentence of one, how many there are of several.
+
+    Examples
+    --------
+    >>> judged([Verdict("a", "masking", "passes", "Passes: ..."),
+    ...         Verdict("b", "masking", "fails", "Fails: ...")])
+    ['verdicts on masking: passes 1, fails 1']
+    """
+    if len(verdicts) == 1:
+        return [f"verdict: {verdicts[0].sentence}"]
+    lines = []
+    for method in dict.fromkeys(each.method for each in verdicts):
+        words = [each.verdict for each in verdicts if each.method == method]
+        counts = ", ".join(f"{word} {words.count(word):,}" for word in dict.fromkeys(words))
+        lines.append(f"verdicts on {method}: {counts}")
+    return lines
+
+
 def summarize(folder: Path, written: Written, inputs: int, *, quiet: bool) -> None:
     """Tell what was found in the first records, what to doubt, and where the files are.
 
@@ -88,6 +128,8 @@ def summarize(folder: Path, written: Written, inputs: int, *, quiet: bool) -> No
             say(f"  ... and {written.count - len(first):,} more")
         for line in doubts(written.shown):
             say(line)
+    for line in judged(written.verdicts):
+        say(line)
     say(f"{written.table}  ({written.count:,} results)")
     more = f"  (the first {REPORTED} of {inputs:,} records)" if inputs > REPORTED else ""
     say(f"{folder / 'report.html'}{more}")

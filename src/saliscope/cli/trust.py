@@ -15,6 +15,7 @@ from saliscope.cli.options import (
     Model,
     Out,
     Quiet,
+    Rows,
     Seed,
     Sources,
 )  # fmt: skip
@@ -30,6 +31,7 @@ app = typer.Typer(rich_markup_mode=None)
 Examples:
   saliscope trust reviews.txt -m zoo:sentiment -o out/
   saliscope trust proteins.fasta -m zoo:protein --method occlusion -o out/
+  saliscope trust loans.csv -m model.skops --rows 1-5 --method shapley -o out/
 
 \b
 Further flags are the method's own: see 'saliscope methods NAME'.
@@ -69,6 +71,7 @@ def trust(
     device: Device = "auto",
     alto: Alto = None,
     box: Box = None,
+    rows: Rows = None,
     quiet: Quiet = False,
 ) -> None:
     """Test whether maps are true to the model."""
@@ -81,5 +84,5 @@ def trust(
         settings={"fill": fill, "groups": groups, "draws": draws, "levels": levels,
                   "repeats": repeats, "neighbors": neighbors, "against": tuple(against or ())},
         budget=budget, seed=seed, device=device, quiet=quiet, extra=flags,
-        page=Page(alto, box or ()),
+        page=Page(alto, box or (), rows),
     )  # fmt: skip

@@ -17,8 +17,9 @@ from saliscope.cli.common import (
     read_page,
     say,
     titled,
-    warn,
 )
+from saliscope.cli.summary import end
+from saliscope.cli.writing import Failure, write_failures
 from saliscope.core.errors import InputError, SaliscopeError
 from saliscope.core.files import write_beside
 from saliscope.core.registry import get_method
@@ -42,7 +43,7 @@ def run(
     adapter = load(model, device=device)
     inputs = read_page(sources, page, adapter)
     found: list[Trust] = []
-    failures: list[tuple[str, str, str]] = []
+    failures: list[Failure] = []
     with Folder(out) as folder:
         for item in inputs:
             for spec in specs:
@@ -52,20 +53,19 @@ def run(
                         progress=not quiet, **settings, **own[spec.name],
                     )  # fmt: skip
                 except SaliscopeError as error:
-                    failures.append((item.name, spec.name, str(error)))
-                    warn(f"{item.name}: {error}")
+                    failures.append(Failure(item.name, spec.name, error))
                     continue
                 found += one if isinstance(one, list) else [one]
                 say(f"{item.name}, {spec.name}: {found[-1].sentence}", quiet=quiet)
         if not found:
-            msg = f"{titled(sources)}: no map could be tested: {failures[0][2]}"
+            msg = f"{titled(sources)}: no map could be tested: {failures[0].reason}"
             raise InputError(msg)
-        _write(folder.path, found, failures, f"{Path(titled(sources)).name} by {adapter.name}")
+        _write(folder.path, found, f"{Path(titled(sources)).name} by {adapter.name}")
+        write_failures(folder.path, failures)
+        end(folder.path, failures, len(inputs))
 
 
-def _write(
-    folder: Path, found: Sequence[Trust], failures: Sequence[tuple[str, str, str]], title: str
-) -> None:
+def _write(folder: Path, found: Sequence[Trust], title: str) -> None:
     frames = [
         one.to_frame().assign(name=one.name, method=one.method, verdict=one.verdict)
         for one in found
@@ -74,9 +74,7 @@ def _write(
     first = ["name", "method", "verdict"]
     table = table[first + [c for c in table if c not in first]]
     summary = summarize(found)
-    lost = pd.DataFrame(failures, columns=["name", "method", "reason"])
-    files = {"trust.csv": table, "summary.csv": summary}
-    for name, each in {**files, **({"failures.csv": lost} if failures else {})}.items():
+    for name, each in {"trust.csv": table, "summary.csv": summary}.items():
         write_beside(folder / name, each.to_csv(index=False, lineterminator="\n").encode())
     page = trust_html(found, title=f"Tests of maps: {title}", summary=summary)
     write_beside(folder / "report.html", page.encode())

@@ -15,7 +15,10 @@ from saliscope.core.files import staged, write_beside
 from saliscope.core.record import Record
 from saliscope.core.render import renderer
 
-__all__ = ["REPORTED", "Failure", "Written", "write_failures", "write_report"]
+__all__ = [
+    "REPORTED", "Failure", "Verdict", "Written", "lost", "write_failures", "write_report",
+    "write_verdicts",
+]  # fmt: skip
 
 REPORTED = 50
 """Records that the report shows; the table holds all."""
@@ -40,6 +43,15 @@ class Failure(NamedTuple):
     def reason(self) -> str:
         """The message on one line, without the record's name in front."""
         return " ".join(str(self.error).split()).removeprefix(f"{self.record}: ")
+
+
+class Verdict(NamedTuple):
+    """What a test said of a map."""
+
+    record: str
+    method: str
+    verdict: str
+    sentence: str
 
 
 class _Writer(Protocol):
@@ -74,6 +86,7 @@ class Written:
         self.count = 0
         self.shown: list[Record] = []
         self.failures: list[Failure] = []
+        self.verdicts: list[Verdict] = []
         self._names: set[str] = set()
         self._columns: list[str] = []
         self._grown = False
@@ -128,6 +141,10 @@ class Written:
                 cells[where] = value
             writer.writerow(cells)
         self.count += 1
+        self.verdicts += [
+            Verdict(name, method, said["verdict"], said["sentence"])
+            for said in result.meta.get("trust", ())
+        ]
         if name in self._names or len(self._names) < REPORTED:
             self._names.add(name)
             self.shown.append(result)
@@ -147,15 +164,6 @@ class Written:
         if len(self._tables) > _HELD:
             self._tables.popitem(last=False)
         return made
-
-    def loss(self, inputs: int, table: Path) -> str:
-        """Return one line about the failures, naming the first."""
-        first = self.failures[0]
-        lost = len({f.record for f in self.failures})
-        return (
-            f"{lost:,} of {inputs:,} records failed, the first: {first.record} ({first.method}): "
-            f"{first.reason}; see {table}"
-        )
 
     def _nothing(self) -> SaliscopeError:
         """Return the error of a run in which every record failed."""
@@ -196,13 +204,31 @@ def write_report(path: Path, records: list[Record], title: str) -> None:
 
 def write_failures(folder: Path, failures: Sequence[Failure]) -> None:
     """Write failures.csv, or remove an old one where nothing failed."""
-    path = folder / "failures.csv"
-    if not failures:
+    rows = [(f.record, f.method, type(f.error).__name__, f.reason) for f in failures]
+    _write_rows(folder / "failures.csv", ("record", "method", "error", "reason"), rows)
+
+
+def lost(failures: Sequence[Failure], inputs: int, table: Path) -> str:
+    """Return one line about failures, naming the first."""
+    first = failures[0]
+    count = len({f.record for f in failures})
+    return (
+        f"{count:,} of {inputs:,} records failed, the first: {first.record} ({first.method}): "
+        f"{first.reason}; see {table}"
+    )
+
+
+def write_verdicts(folder: Path, verdicts: Sequence[Verdict]) -> None:
+    """Write verdicts.csv, or remove an old one where nothing was tested."""
+    _write_rows(folder / "verdicts.csv", Verdict._fields, verdicts)
+
+
+def _write_rows(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if not rows:
         path.unlink(missing_ok=True)
         return
     with staged(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         writer: _Writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["record", "method", "error", "reason"])
-        for failure in failures:
-            kind = type(failure.error).__name__
-            writer.writerow([failure.record, failure.method, kind, failure.reason])
+        writer.writerow(head)
+        for row in rows:
+            writer.writerow(row)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from helpers import state, tokens, toys
-from helpers.cases import ABLE, CASES, Case, general, names
+from helpers.cases import ABLE, CASES, Case, general, known, names
 from saliscope import SaliscopeError, explain
 from saliscope.models.function import FunctionModel
 from saliscope.models.tensor import TensorModel
@@ -37,19 +37,16 @@ def _training(module: nn.Module) -> list[bool]:
 
 
 @pairs
-@pytest.mark.parametrize(
-    "error", [RuntimeError("broken on purpose"), KeyboardInterrupt()], ids=["error", "interrupt"]
-)
-def test_a_failure_at_any_call_leaves_everything_as_it_was(
-    method: str, case: Case, error: BaseException
-) -> None:
-    expected = SaliscopeError if isinstance(error, RuntimeError) else KeyboardInterrupt
+def test_a_failure_at_any_call_leaves_everything_as_it_was(method: str, case: Case) -> None:
+    """Calls fail and are interrupted by turns; the first one by turns among methods."""
+    kinds = (RuntimeError("broken on purpose"), SaliscopeError), (KeyboardInterrupt(), None)
     for k in range(1, MOST_CALLS):
+        error, told = kinds[(k + ABLE.index((method, case))) % 2]
         model = case.make(torch.float32)  # a new one: what was learned of the last is not known
         state.disturb(model.module)
-        broken = toys.Calls(model.module, fail_at=k, error=lambda: error)
+        broken = toys.Calls(model.module, fail_at=k, error=lambda error=error: error)
         with state.unchanged(model.module), broken as calls:
-            if calls_needed(model, calls, method, case, expected):
+            if calls_needed(model, calls, method, case, told or KeyboardInterrupt):
                 break
     else:
         pytest.fail(f"more than {MOST_CALLS} calls")
@@ -109,14 +106,12 @@ def test_what_a_rude_model_changes_is_put_back(method: str) -> None:
 @pairs
 @pytest.mark.parametrize("outer", [torch.no_grad, torch.inference_mode])
 def test_it_works_inside_the_users_own_grad_mode(method: str, case: Case, outer: Any) -> None:
-    model = case.make(torch.float64)
-    options = general(method, 9)
-    plain = explain(model, case.inputs[0], method, case.targets[0], **options)
+    model, plain = case.shared(torch.float64), known(method, case)[0]
     with outer():
         raw = case.inputs[0]
         own = raw.clone() if isinstance(raw, torch.Tensor) else raw  # an inference tensor
         mode = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
-        inside = explain(model, own, method, case.targets[0], **options)
+        inside = explain(model, own, method, case.targets[0], **general(method))
         assert mode == (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
     np.testing.assert_allclose(inside.to_numpy(), plain.to_numpy(), atol=1e-12)
 

@@ -17,7 +17,7 @@ from saliscope.core.errors import InputError, OptionError
 from saliscope.core.textfile import lines
 from saliscope.models.table.model import BACKGROUND, TableModel
 
-__all__ = ["read_rows", "row_numbers"]
+__all__ = ["read_rows", "read_table", "row_numbers"]
 
 _PART = 100_000
 _MOST = 1000
@@ -98,6 +98,36 @@ def read_rows(
             msg = f"{path}: {str(error).removeprefix('background: ').removeprefix('background, ')}"
             raise InputError(msg) from error
     return [Input(f"row {number}", table.loc[[number]]) for number in table.index]
+
+
+def read_table(path: str | os.PathLike[str], most: int = _PART) -> tuple[pd.DataFrame, int]:
+    """Return the rows of a CSV or TSV file, at most so many, drawn evenly; and how many it has.
+
+    Parameters
+    ----------
+    path : path
+        With names of columns in the first line. Read in parts of 100,000 rows.
+    most : int
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        Its index counts rows of the file from 1.
+    total : int
+
+    Raises
+    ------
+    InputError
+        As of `read_rows`.
+    """
+    drawn, total = _Draw(most), 0
+    for part in _parts(path):
+        drawn.add(part.set_axis(np.arange(total + 1, total + len(part) + 1), axis=0))
+        total += len(part)
+    if not total:
+        msg = f"{path}: names columns and holds no row; add at least one"
+        raise InputError(msg)
+    return drawn.rows(), total
 
 
 class _Draw:

@@ -92,8 +92,9 @@ def groups(
     -------
     Audit
         Tables "metrics" (per metric and group: `value`, `difference` to the reference, each with
-        the ends of its 95 % interval, `rows` that count, `clear`) and "attributions" (per column
-        and group: `mean` and `mean size`, and the same differences). A difference is *clear* where
+        the ends of its 95 % interval, `rows` that count, `clear`) and "attributions" (per column,
+        `kind` and other group: `value`, that of the `reference`, the `difference` with the ends of
+        its interval). A difference is *clear* where
         it is larger than a bootstrap standard error times the normal quantile for a 5 % chance
         that any of all comparisons of its table is so by chance (Bonferroni).
 
@@ -148,7 +149,7 @@ def groups(
         evaluations += spent
         captions["attributions"] = (
             f"of each column to the probability of {chosen.label}, by {method}: its mean, and the "
-            "mean of its size"
+            f"mean of its size, beside those of {base}; the largest difference first"
         )
     if people.median is not None:
         findings.append(finding("split_at_median", name=people.name, median=people.median))
@@ -263,7 +264,7 @@ def _metrics(
             row = {"metric": metric, "group": group, "rows": count}
             number = float(known[group]) if count else float("nan")
             few = count < FEWEST
-            row |= _compared(number, sampled[group], sampled[base], limit, group == base)
+            row |= _compared(number, sampled[group], sampled[base], limit, same=group == base)
             row["clear"] = bool(row["clear"]) and not few and under[member[base]].sum() >= FEWEST
             if few:
                 findings.append(
@@ -282,7 +283,7 @@ def _ratio(weights: FloatArray, top: FloatArray, under: FloatArray, own: _Mask) 
 
 
 def _compared(
-    value: float, own: FloatArray, base: FloatArray, limit: float, same: bool
+    value: float, own: FloatArray, base: FloatArray, limit: float, *, same: bool
 ) -> dict[str, Any]:
     """Return a value and its difference to the reference, with intervals."""
     away = own - base
@@ -338,13 +339,20 @@ def _attributions(
     for j, name in enumerate(names):
         for kind, which in (("mean", 0), ("mean size", 1)):
             for group in people.groups:
+                if group == base:
+                    continue
                 own, other = sampled[group][which][:, j], sampled[base][which][:, j]
                 count = int((groups_of == group).sum())
-                row = {"column": name, "kind": kind, "group": group, "rows": count}
-                row |= _compared(float(own[0]), own, other, limit, group == base)
-                row["clear"] = bool(row["clear"]) and count >= FEWEST
-                found.append(row)
-    return pd.DataFrame(found), int(made.evaluations)
+                row = _compared(float(own[0]), own, other, limit, same=False)
+                found.append({
+                    "column": name, "kind": kind, "group": group, "value": row["value"],
+                    "reference": float(other[0]), "difference": row["difference"],
+                    "low": row["difference_low"], "high": row["difference_high"],
+                    "clear": bool(row["clear"]) and count >= FEWEST,
+                })  # fmt: skip
+    differences = pd.DataFrame(found)
+    order = differences["difference"].abs().to_numpy().argsort(kind="stable")[::-1]
+    return differences.iloc[order].reset_index(drop=True), int(made.evaluations)
 
 
 def _some(
@@ -375,6 +383,9 @@ def _sentence(
         "there are clear differences: " + "; ".join(said) if said else
         "no difference of predictions or errors is clear"
     )  # fmt: skip
+    few = metrics[(metrics["metric"] == "selection rate") & (metrics["rows"] < FEWEST)]
+    if len(few):
+        found += f" (too few rows to judge: {', '.join(few['group'])})"
     rates = metrics[(metrics["metric"] == "selection rate") & (metrics["rows"] >= FEWEST)]
     if len(rates) > 1 and rates["value"].max() > 0:
         order = rates["value"].to_numpy().argsort(kind="stable")

@@ -138,7 +138,10 @@ def proxies(
     return Audit.of(
         "proxies", model=chosen.model.name,
         verdict="found" if found["stands"].any() else "none found",
-        sentence=" ".join(_sentence(one, frame) for one, frame in zip(about, frames, strict=True)),
+        sentence=" ".join(
+            _sentence(one, frame, one.name in chosen.rows.columns)
+            for one, frame in zip(about, frames, strict=True)
+        ),
         frames={"columns": found},
         captions={
             "columns": "what each column tells of the attribute alone (area under the ROC curve), "
@@ -285,23 +288,26 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(by, ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _sentence(one: Attribute, table: pd.DataFrame) -> str:
+def _sentence(one: Attribute, table: pd.DataFrame, taken: bool) -> str:
     """Say which columns stand for an attribute, and which tells most of it."""
     stands = table[table["stands"]]
-    first, tells = table.iloc[0], table.iloc[int(table["auc"].to_numpy().argmax())]
+    tells = table.iloc[int(table["auc"].to_numpy().argmax())]
+    itself = f"The model takes {one.name} itself. " if taken else ""
     if len(stands):
+        first = stands.iloc[0]
         names = [str(name) for name in stands["column"]]
         said = (
-            f"{_listed(names)} {'stands' if len(names) == 1 else 'stand'} for {one.name}: alone, "
-            f"{first['column']} tells {one.name} with an area under the curve of "
+            f"{itself}{_listed(names)} {'stands' if len(names) == 1 else 'stand'} for {one.name}: "
+            f"alone, {first['column']} tells {one.name} with an area under the curve of "
             f"{first['auc']:.2f}, and {first['share']:.1%} of the output's variance goes when it "
             "is drawn anew given the other columns"
         )
     else:
+        first = table.iloc[0]
         said = (
-            f"No column stands for {one.name}: none both tells it with an area of at least {TELLS} "
-            f"and carries at least {USED:.0%} of the output's variance (the nearest is "
-            f"{first['column']}: {first['auc']:.2f} and {first['share']:.1%})"
+            f"{itself}No column stands for {one.name}: none clearly both tells it with an area of "
+            f"at least {TELLS} and carries at least {USED:.0%} of the output's variance (the "
+            f"nearest is {first['column']}: {first['auc']:.2f} and {first['share']:.1%})"
         )
     if tells["column"] == first["column"]:
         return f"{said}. No other column tells more of {one.name}."

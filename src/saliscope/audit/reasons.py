@@ -95,9 +95,9 @@ def reason_codes(
     Returns
     -------
     Audit
-        Tables "codes" (per applicant and rank: `code`, `columns`, `cell`, `contribution`,
-        `stability`, `unstable`, `tied`, `names`), "factors" (how often each is a code) and
-        "applicants". `stability` is the share of bootstrap references with which the code is given
+        Tables "codes" (per applicant and rank: `code`, `cell`, `contribution`, `stability`,
+        `unstable`, `tied`, `names` (the forbidden ground) and `columns`), "factors" (how often
+        each is a code) and "applicants". `stability` is the share of bootstrap references with which the code is given
         again; under 0.8 it is unstable. A code that names sex, age, marital status, foreign worker
         or another ground that the law forbids is an audit error (`errors`).
 
@@ -164,8 +164,8 @@ def reason_codes(
             for place, reasons, own in zip(explained, found, cells, strict=True)
             for row in reasons.rows(parts, own, dict(words or {}), grounds)
         ],
-        columns=["applicant", "rank", "code", "columns", "cell", "contribution", "stability",
-                 "unstable", "tied", "names"],
+        columns=["applicant", "rank", "code", "cell", "contribution", "stability", "unstable",
+                 "tied", "names", "columns"],
     ).astype(
         {"rank": int, "contribution": float, "stability": float, "unstable": bool}
     )  # fmt: skip

@@ -61,6 +61,13 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
         "No background was given, so {rows} rows that are explained themselves stand in for it.",
         "Give rows like those that the model is used on: table_model(model, background=rows).",
     ),
+    "spurious_cue": (
+        "error",
+        "The {region} decide for {label!r}: pasted, they turn {flips:.0%} of the pictures of other "
+        "classes into it.",
+        "Look at the training pictures of this class. Where these pixels are no part of the thing, "
+        "cover or vary them, and train again.",
+    ),
     "split_at_median": (
         "note",
         "{name} has many values, so its rows were split at the median, {median:g}.",
@@ -68,8 +75,8 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
     ),
     "small_group": (
         "warning",
-        "{group} has {rows} rows that count for {what}, too few to say how it fares.",
-        "Give more rows of it (at least {least}), or put groups together.",
+        "{group} has {rows} rows that count for {what}, too few (of {least}) to be judged.",
+        "Give more rows of it, or put groups together.",
     ),
     "unstable_reasons": (
         "warning",

@@ -13,19 +13,26 @@ from saliscope.core.lazy import lazily
 
 if TYPE_CHECKING:
     from saliscope.audit.by_group import groups
+    from saliscope.audit.cue import cues
     from saliscope.audit.page import audit_html
     from saliscope.audit.proxy import proxies
     from saliscope.audit.reasons import reason_codes
     from saliscope.audit.record import LIMITS, Audit
+    from saliscope.audit.terms import identity_terms, swapped
 
 _WHERE = {
     "audit_html": "page",
+    "cues": "cue",
     "groups": "by_group",
     "proxies": "proxy",
     "reason_codes": "reasons",
     **dict.fromkeys(("LIMITS", "Audit"), "record"),
+    **dict.fromkeys(("identity_terms", "swapped"), "terms"),
 }
 
-__all__ = ["LIMITS", "Audit", "audit_html", "groups", "proxies", "reason_codes"]
+__all__ = [
+    "LIMITS", "Audit", "audit_html", "cues", "groups", "identity_terms", "proxies", "reason_codes",
+    "swapped",
+]  # fmt: skip
 
 __getattr__, __dir__ = lazily(__name__, _WHERE)

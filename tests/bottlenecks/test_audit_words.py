@@ -39,7 +39,7 @@ NUMBER = re.compile(r"(?<![\w.,:+−-])[+−]?\d[\d,]*(?:\.\d+)?%?(?![\w-])")
 
 @pytest.fixture(scope="module")
 def found() -> Audit:
-    known = sample(6)
+    known = sample(4)
     return audit(
         "zoo:bottleneck", known.proteins, tasks=known.tasks, families=known.families, folds=2,
         variants=3, probes=("linear",),

@@ -12,7 +12,7 @@ from helpers import cuts
 from saliscope.bottleneck import Audit, Scan, Task, audit
 from saliscope.models.protein import ProteinModel
 
-PROTEINS = cuts.proteins(24)
+PROTEINS = cuts.proteins(24, low=30, high=46)
 
 
 def audited(between: nn.Module, proteins: list[str] = PROTEINS, **options: Any) -> Audit:

@@ -2,8 +2,8 @@
 
     python scripts/samples.py --data DATA
 
-DATA is a folder with `text/uci_sentiment`, `text/bias` and `tabular`. Files are written into
-`src/saliscope/samples`; equal data gives equal bytes.
+DATA is a folder with `text/uci_sentiment`, `text/bias`, `tabular` and `images/fashion_mnist`. Files
+are written into `src/saliscope/samples`; equal data gives equal bytes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from saliscope.datasets.credit import german_credit
+from saliscope.datasets.pictures import fashion_mnist
 
 SAMPLES = Path(__file__).parents[1] / "src" / "saliscope" / "samples"
+UNSEEN, COLUMNS = 8000, 20  # `zoo/train_marked.py` learns from the pictures before
 SOURCES = {"amazon": "amazon_cells", "imdb": "imdb", "yelp": "yelp"}
 
 
@@ -51,6 +56,18 @@ def words(path: Path) -> bytes:
     return table(header, [row for row in rows if (row[0], row[2]) != ("identity", "toxic")])
 
 
+def clothes(folder: Path) -> bytes:
+    """Return a sheet: a row of twenty pictures per class, of those that no zoo model has seen."""
+    given = fashion_mnist(folder)
+    rows = []
+    for which in range(len(given.names)):
+        own = UNSEEN + np.flatnonzero(given.labels[UNSEEN:] == which)[:COLUMNS]
+        rows.append(np.concatenate(list(given.images[own]), axis=1))
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(rows)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
 def main() -> None:
     """Write the files and print their sizes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -63,6 +80,7 @@ def main() -> None:
         "german_credit.csv.gz": gzip.compress(loans.to_csv(index=False).encode(), mtime=0),
         "jigsaw_templates.csv": (bias / "jigsaw_sentence_templates.csv").read_bytes(),
         "jigsaw_words.csv": words(bias / "jigsaw_identity_words.csv"),
+        "clothes.png": clothes(data / "images" / "fashion_mnist"),
     }
     for name, content in made.items():
         (SAMPLES / name).write_bytes(content)

@@ -17,6 +17,7 @@ from saliscope.core.lazy import lazily
 if TYPE_CHECKING:
     from saliscope.datasets.cards import About, Sample, about, available
     from saliscope.datasets.credit import german_credit
+    from saliscope.datasets.marking import clothes
     from saliscope.datasets.people import adult, compas, ricci
     from saliscope.datasets.pictures import Pictures, fashion_mnist
     from saliscope.datasets.shipped import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     **dict.fromkeys(("About", "Sample", "about", "available"), "cards"),
+    "clothes": "marking",
     "german_credit": "credit",
     **dict.fromkeys(("adult", "compas", "ricci"), "people"),
     **dict.fromkeys(("Pictures", "fashion_mnist"), "pictures"),
@@ -43,7 +45,7 @@ _WHERE = {
 }  # fmt: skip
 
 __all__ = [
-    "About", "Line", "Pictures", "Sample", "about", "adult", "available", "compas",
+    "About", "Line", "Pictures", "Sample", "about", "adult", "available", "clothes", "compas",
     "fashion_mnist", "german_credit", "hatecheck", "identity_phrases", "labeled_proteins", "lines",
     "proteins", "reviews", "ricci", "sentences", "tp53", "tpmt", "winobias",
 ]  # fmt: skip

@@ -65,6 +65,10 @@ _ALL = {
             ships=True,
         ),
         About(
+            "clothes", "200 gray pictures of clothes, twenty of each of ten classes", "MIT",
+            "Xiao, Rasul and Vollgraf 2017, github.com/zalandoresearch/fashion-mnist", ships=True,
+        ),
+        About(
             "lines", "three lines of French handwriting with what is written", "CC BY 4.0",
             "Copiste d'un jour, Bibliothèque et Archives nationales du Québec, "
             "github.com/banq-dcn/Copiste-d-un-jour",

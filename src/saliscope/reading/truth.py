@@ -83,11 +83,17 @@ def _few(names: Sequence[str]) -> str:
     return f"{names[0]}{more}"
 
 
-def read_truth(path: Path_) -> Truth:
+def read_truth(path: Path_, column: str = "text") -> Truth:
     r"""Read a table with the columns "file" and "text", between tabs, with a header.
 
     Quotation marks are part of a text, and other columns are passed over. Texts are brought to the
     composed form (NFC).
+
+    Parameters
+    ----------
+    path : path
+    column : str
+        What the second column is called ("label" for classes).
 
     Raises
     ------
@@ -112,7 +118,7 @@ def read_truth(path: Path_) -> Truth:
         cells = line.split("\t")
         if not columns:
             columns = [cell.strip().casefold() for cell in cells]
-            where = [_column(path, columns, name) for name in ("file", "text")]
+            where = [_column(path, columns, name, column) for name in ("file", column)]
             continue
         if not line.strip():
             continue
@@ -123,7 +129,7 @@ def read_truth(path: Path_) -> Truth:
             )
             raise InputError(msg)
         file, text = (cells[at].strip() for at in where)
-        _check(path, number, file, text, rows)
+        _check(path, number, file, text, rows, column)
         texts[file], rows[file] = unicodedata.normalize("NFC", text), number
     if not texts:
         msg = f"{path}: has a header and no row; write one row per picture"
@@ -131,20 +137,22 @@ def read_truth(path: Path_) -> Truth:
     return Truth(os.fspath(path), texts, rows)
 
 
-def _column(path: Path_, columns: Iterable[str], name: str) -> int:
+def _column(path: Path_, columns: Iterable[str], name: str, second: str) -> int:
     found = list(columns)
     if name in found:
         return found.index(name)
     msg = (
         f"{path}: has no column {name!r} ({nearest(name, found)}); the first row names the columns "
-        "'file' and 'text', parted by a tab"
+        f"'file' and {second!r}, parted by a tab"
     )
     raise InputError(msg)
 
 
-def _check(path: Path_, number: int, file: str, text: str, rows: dict[str, int]) -> None:
+def _check(
+    path: Path_, number: int, file: str, text: str, rows: dict[str, int], column: str
+) -> None:
     if not file or not text:
-        msg = f"{path}, row {number}: the {'text' if file else 'file'} is empty; fill it in"
+        msg = f"{path}, row {number}: the {column if file else 'file'} is empty; fill it in"
         raise InputError(msg)
     if file in rows:
         msg = f"{path}, row {number}: {file} stands already in row {rows[file]}; keep one of them"

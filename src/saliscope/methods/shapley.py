@@ -12,15 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from saliscope.core.ask import Estimate, Options, Question, Steps
+from saliscope.core.ask import Ask, Estimate, Fold, Options, Question, Steps
 from saliscope.core.coalitions import Grouped, scores_of
 from saliscope.core.errors import OptionError
 from saliscope.core.games import all_coalitions, shapley_interactions, shapley_values
 from saliscope.core.health import Finding, finding
 from saliscope.core.paired import PairedRegression, square
+from saliscope.core.perturbation import Perturbation
 from saliscope.core.registry import method, option
 from saliscope.core.sampling import TOLERANCE
 from saliscope.core.surrogate import missed, relative_error
@@ -44,6 +46,12 @@ class Shapley(Options):
     )
     interactions: bool = option(
         False, "give the interaction of each pair of groups too, from the same evaluations"
+    )
+    trees: Literal["interventional", "path"] | None = option(
+        None,
+        "of a model of trees, exact values by shap's TreeExplainer: 'interventional' (what is "
+        "absent takes the background's values, as without it) or 'path' (what is absent follows "
+        "the training rows down each tree; no background)",
     )
 
 
@@ -73,12 +81,40 @@ def shapley(question: Question, options: Shapley) -> Steps:
     of pairs of groups, with dims ``("first", "second")``.
     """
     grouped = Grouped.by(question.units, options.groups)
+    if options.trees is not None:
+        return (yield from _of_trees(question, grouped, options))
     most = MAX_COALITIONS
     if question.max_evaluations is not None:
         most = question.max_evaluations // max(1, len(question.background))
     if math.log2(max(1, most)) >= grouped.count:
         return (yield from _enumerated(question, grouped, interactions=options.interactions))
     return (yield from _sampled(question, grouped, most, interactions=options.interactions))
+
+
+def _of_trees(question: Question, grouped: Grouped, options: Shapley) -> Steps:
+    """Ask the model for the values themselves, against each row of the background."""
+    if not grouped.own or options.interactions:
+        msg = "trees= gives values of single columns; leave groups= and interactions= out"
+        raise OptionError(msg)
+    if options.trees not in {"interventional", "path"}:
+        msg = f"trees={options.trees!r} does not exist; give 'interventional' or 'path'"
+        raise OptionError(msg)
+    background = tuple(question.background) or (question.baseline,)
+    count = len(background)
+    points = Perturbation(
+        question.units.whole(), weights=np.ones((count, 1)), fills=background,
+        choice=np.arange(count),
+    )  # fmt: skip
+    fold = Fold("difference", rows=np.full((1, count), 1 / count), rule=f"trees_{options.trees}")
+    answer = yield Ask(points, fold)
+    assert answer.gradients is not None
+    assert answer.reference is not None
+    ends = answer.values[0], answer.reference[0].mean(0)
+    values = answer.gradients[0]
+    return _estimate(
+        question, grouped, ends, values, np.zeros_like(values), {}, (),
+        {"rule": f"trees, {options.trees}", "source": "shap TreeExplainer"},
+    )  # fmt: skip
 
 
 def _enumerated(question: Question, grouped: Grouped, *, interactions: bool) -> Steps:

@@ -26,6 +26,8 @@ RULES = {
     "attention_flow": "saliscope.attention.rules:Flow",
     "relevance": "saliscope.attention.rules:Relevance",
     "rollout": "saliscope.attention.rules:Rollout",
+    "trees_interventional": "saliscope.models.table.trees:Interventional",
+    "trees_path": "saliscope.models.table.trees:ByPath",
 }
 """Where each rule lives; imported on first use."""
 

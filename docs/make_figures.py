@@ -35,6 +35,15 @@ def text() -> Path:
     return save_figure(figure, HERE / "text.svg")
 
 
+def reading() -> Path:
+    """Draw the map that the page on reading maps goes through, word by word."""
+    found = saliscope.explain("zoo:sentiment", SENTENCE, target=("positive", "negative"))
+    figure = found.group("word").plot(
+        kind="word_bars", title="Why positive and not negative, by zoo:sentiment"
+    )
+    return save_figure(figure, HERE / "reading.svg")
+
+
 def handwriting() -> list[Path]:
     """Draw the mistakes in a line of handwriting, and the map of each of its characters."""
     from saliscope.reading import explain_characters, explain_mistakes, read_truth
@@ -54,5 +63,5 @@ def handwriting() -> list[Path]:
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
-    for made in (protein(), text(), *handwriting()):
+    for made in (protein(), text(), reading(), *handwriting()):
         print(made.relative_to(HERE.parent.parent))

@@ -48,7 +48,24 @@ def test_a_map_for_each_character(run: Runner, pictures: Path) -> None:
     table = rows(pictures / "out" / "attributions.csv")
     wanted = saliscope.explain(lines.ctc(), pictures / "line.png", "gradient", "characters")
     assert list(dict.fromkeys(r["target"] for r in table)) == wanted.meta["target"]
-    assert len(table) == wanted.values.size
+    assert list(table[0]) == [
+        "record", "method", "target", "number", "character", "confidence", "x", "value"
+    ]  # fmt: skip
+    # 120 x 32 pixels, which the model sees at half the size: columns are 2 pixels wide.
+    wide = 60
+    assert [float(r["x"]) for r in table[:3]] == [1.0, 3.0, 5.0]
+    assert len(table) == len(wanted.meta["target"]) * wide
+    sums = wanted.to_numpy().sum(1).ravel()
+    np.testing.assert_allclose([float(r["value"]) for r in table], sums, atol=1e-12)
+    read = lines.ctc().read(pictures / "line.png")
+    assert [r["character"] for r in table[::wide]] == list(read.text)
+    assert [float(r["confidence"]) for r in table[::wide]] == [
+        pytest.approx(c.confidence) for c in read.characters
+    ]
+    done = run("explain", "line.png", "-m", MODEL, "--method", "gradient", "--per-character",
+               "--pixels", "-o", "pixels")  # fmt: skip
+    assert done.code == 0, done.err
+    assert len(rows(pictures / "pixels" / "attributions.csv")) == wanted.values.size
     given = run("explain", "line.png", "-m", MODEL, "--method", "gradient", "--per-character",
                 "-t", "ba", "-o", "given")  # fmt: skip
     assert given.code == 0, given.err
@@ -105,6 +122,7 @@ def test_attention_of_each_word_that_is_written(run: Runner, pictures: Path) -> 
         (("line.png", "-t", "abcdabcdabcdabcdabcd"), "CTC cannot emit 'abcdabcdabcdabcdabcd'"),
         (("line.png", "--per-character", "-t", "a", "-t", "b"), "explains the characters of one"),
         (("line.png", "--per-character", "-t", "a vs b"), "explains the characters of one"),
+        (("line.png", "--pixels"), "--pixels says how --per-character writes its table"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_line(

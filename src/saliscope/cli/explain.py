@@ -26,6 +26,7 @@ from saliscope.core.groups import REDUCERS, check
 from saliscope.core.model import Model
 from saliscope.core.registry import get_method
 from saliscope.models.loading import load
+from saliscope.reading.measures import column_table
 
 __all__ = ["Many", "run"]
 
@@ -44,7 +45,7 @@ def run(
     sources: Sequence[str], model: str, out: str, *, methods: Sequence[str],
     targets: Sequence[str], general: dict[str, Any], budget: str | None, seed: int, device: str,
     strict: bool, quiet: bool, extra: Sequence[str], many: Many, page: Page,
-    per_character: bool, trust: bool,
+    per_character: bool, pixels: bool, trust: bool,
 ) -> None:  # fmt: skip
     """Explain every record of some files by every chosen method."""
     specs = list({spec.name: spec for spec in map(get_method, methods)}.values())
@@ -56,6 +57,9 @@ def run(
     adapter = load(model, device=device)
     if adapter.modality == "table" and (many.workers is not None or engine == "ray"):
         msg = "tables are explained in one process; leave --workers and --engine out"
+        raise OptionError(msg)
+    if pixels and not (per_character and many.by is None):
+        msg = "--pixels says how --per-character writes its table; give that, and no --by"
         raise OptionError(msg)
     by = _by(many, adapter.modality)
     target = _one_or_more(_characters(targets, adapter) if per_character else targets)
@@ -91,7 +95,9 @@ def run(
                     tested = with_verdict(wanted, item, result) if trust else result
                     yield item.name, wanted.method.name, _grouped(tested, by, many.reduce)
 
-        written = Written(folder.path / "attributions.csv", titled(sources))
+        columns = per_character and not pixels and by is None
+        frame = {"frame": column_table} if columns else {}
+        written = Written(folder.path / "attributions.csv", titled(sources), **frame)
         written.add(results())
         title = f"{Path(titled(sources)).name} by {adapter.name}"
         finish(folder.path, written, title, len(inputs), quiet=quiet)

@@ -111,6 +111,9 @@ def explain(
     per_character: Annotated[
         bool, typer.Option("--per-character", help="a map for each character that is read")
     ] = False,
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="of characters a row per pixel, not per column")
+    ] = False,
     alto: Alto = None,
     box: Box = None,
     rows: Rows = None,
@@ -133,7 +136,7 @@ def explain(
                  "max_evaluations": max_evaluations},
         budget=budget, seed=seed, device=device, strict=strict, quiet=quiet, extra=flags,
         many=Many(workers, engine, shard, by, reduce), page=Page(alto, box or (), rows),
-        per_character=per_character, trust=trust,
+        per_character=per_character, pixels=pixels, trust=trust,
     )  # fmt: skip
 
 

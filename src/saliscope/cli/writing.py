@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -27,7 +28,8 @@ REPORTED = 50
 _ORDER = (
     "record", "method", "target", "layer", "module", "head", "query", "key", "position",
     "residue", "token", "word", "sentence", "codon", "window", "group", "start", "end", "first",
-    "last", "coding_start", "coding_end", "units", "row", "column", "cell", "value",
+    "last", "coding_start", "coding_end", "units", "row", "column", "cell", "number", "character",
+    "confidence", "y", "x", "value",
 )  # fmt: skip
 _HELD = 64
 
@@ -79,10 +81,14 @@ class Written:
         Where the rows go; each row leads with record, method and target.
     source : str
         What the records come from, for messages.
+    frame : callable
+        From a result to its rows, a data frame.
     """
 
-    def __init__(self, table: Path, source: str) -> None:
-        self.table, self.source = table, source
+    def __init__(
+        self, table: Path, source: str, frame: Callable[[Any], Any] = methodcaller("to_frame")
+    ) -> None:
+        self.table, self.source, self.frame = table, source, frame
         self.count = 0
         self.shown: list[Record] = []
         self.failures: list[Failure] = []
@@ -155,7 +161,7 @@ class Written:
         known = self._tables.get(id(owner))
         if known is not None:
             return known
-        frame = result.to_frame()
+        frame = self.frame(result)
         if "target" not in frame and result.meta.get("target"):
             frame.insert(0, "target", result.meta["target"][0])
         rows = list(frame.itertuples(index=False, name=None))

@@ -14,7 +14,7 @@ from saliscope.reading.background import background_reliance
 from saliscope.reading.comparing import Comparison, Mistake, compare
 from saliscope.reading.explaining import explain_characters, explain_mistakes
 from saliscope.reading.gallery import confusions, gallery
-from saliscope.reading.measures import measure_maps
+from saliscope.reading.measures import column_table, measure_maps
 from saliscope.reading.truth import read_truth
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "align",
     "background_reliance",
     "characters_of",
+    "column_table",
     "compare",
     "confusions",
     "explain_characters",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from saliscope.core.attribution import Attribution
 from saliscope.core.errors import InputError
+from saliscope.core.string_target import visible
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["center", "columns", "ink", "measure_maps", "spread", "within"]
+__all__ = ["center", "column_table", "columns", "ink", "measure_maps", "spread", "within"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -134,6 +136,79 @@ def spread(profile: npt.ArrayLike) -> tuple[float, float]:
     return max(0.0, bits), 2.0 ** max(0.0, bits)
 
 
+def column_table(result: Attribution) -> pd.DataFrame:
+    """Return the maps of the characters of a line, summed over each column of pixels.
+
+    Parameters
+    ----------
+    result : Attribution
+        Of a recognizer, for the target `Characters` (as of `explain_characters`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per character and column: ``target``, ``number`` (from 1), ``character``,
+        ``confidence``, ``x`` (the middle of the column, in pixels of the picture from its left
+        edge) and ``value``, the sum over the column with its signs, in the unit of the map.
+
+    Raises
+    ------
+    InputError
+        The result is not of the characters of a line.
+
+    Examples
+    --------
+    >>> import saliscope
+    >>> line = np.full((48, 60), 240, dtype=np.uint8)
+    >>> line[10:38, 28:32] = 30
+    >>> target = saliscope.Characters("l")
+    >>> a = saliscope.explain("zoo:handwriting", line, "layer_cam", target)
+    >>> found = column_table(a)
+    >>> len(found), found.columns.tolist()
+    (60, ['target', 'number', 'character', 'confidence', 'x', 'value'])
+    >>> bool(abs(found["value"].sum() - a.to_numpy().sum()) < 1e-9)
+    True
+    """
+    import pandas as pd
+
+    frames = []
+    edges = result.meta.get("picture", {}).get("box", (0.0, 0.0, 0.0, 0.0))
+    for number, place, values in _characters(result):
+        wide = values.shape[1]
+        x = edges[0] + (np.arange(wide) + 0.5) * (edges[2] - edges[0]) / wide
+        frames.append(pd.DataFrame({
+            "target": f"{visible(place['text'])} at {number}", "number": number,
+            "character": place["text"], "confidence": place["confidence"], "x": x,
+            "value": values.sum(0),
+        }))  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def _characters(result: Attribution) -> Iterator[tuple[int, dict[str, Any], FloatArray]]:
+    """Yield the number of each character, what was read there, and its map, shape (y, x).
+
+    Raises
+    ------
+    InputError
+        The result is not of the characters of a line.
+    """
+    from saliscope.show.pictures import maps_of
+
+    reading = result.meta.get("reading")
+    maps = maps_of(result) if reading else []
+    if not reading or len(maps) == 0:
+        msg = f"{result.name}: is no map of characters; explain a line with target=Characters()"
+        raise InputError(msg)
+    known = {item["number"]: item for item in reading["characters"]}
+    for name, values in maps:
+        number = name.rpartition(" at ")[2]
+        place = known.get(int(number)) if number.isdecimal() else None
+        if place is None:
+            msg = f"{result.name}: {name!r} is no character; explain a line with Characters()"
+            raise InputError(msg)
+        yield int(number), place, values
+
+
 def measure_maps(result: Attribution) -> pd.DataFrame:
     """Return what can be counted about the map of each character of a line.
 
@@ -174,26 +249,16 @@ def measure_maps(result: Attribution) -> pd.DataFrame:
     import pandas as pd
     from PIL import Image
 
-    from saliscope.show.pictures import maps_of, picture_of
+    from saliscope.show.pictures import picture_of
 
-    reading = result.meta.get("reading")
-    maps = maps_of(result) if reading else []
-    if not reading or len(maps) == 0:
-        msg = f"{result.name}: is no map of characters; explain a line with target=Characters()"
-        raise InputError(msg)
+    maps = list(_characters(result))
     picture, _ = picture_of(result)
-    high, wide = maps[0][1].shape
+    high, wide = maps[0][2].shape
     gray = Image.fromarray(picture).convert("L").resize((wide, high), Image.Resampling.BOX)
     black = ink(np.asarray(gray))
-    scale = reading["width"] / wide
-    known = {item["number"]: item for item in reading["characters"]}
+    scale = result.meta["reading"]["width"] / wide
     rows = []
-    for name, values in maps:
-        character, _, number = name.rpartition(" at ")
-        place = known.get(int(number)) if number.isdecimal() else None
-        if place is None:
-            msg = f"{result.name}: {name!r} is no character; explain a line with Characters()"
-            raise InputError(msg)
+    for number, place, values in maps:
         profile = columns(values)
         mass = np.clip(values, 0.0, None)
         total = mass.sum()
@@ -201,7 +266,7 @@ def measure_maps(result: Attribution) -> pd.DataFrame:
         left, right = (np.nan if place[k] is None else place[k] for k in ("left", "right"))
         peak = (int(profile.argmax()) + 0.5) * scale if total > 0 else np.nan
         rows.append({
-            "number": int(number), "character": character,
+            "number": number, "character": visible(place["text"]),
             "on_ink": float(mass[black].sum() / total) if total > 0 else np.nan,
             "ink": float(black.mean()), "entropy": bits, "columns": count * scale, "peak": peak,
             "center": center(profile) * scale, "left": left, "right": right,

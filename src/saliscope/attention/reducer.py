@@ -247,7 +247,8 @@ class Reducer:
                 "hq,hqk->qk", scale / len(self.heads), weights
             )
         else:
-            self.values[example, place, heads, queries] = weights * scale[..., None]
+            own = self.values[example, place, heads, queries]
+            torch.mul(weights, scale[..., None], out=own)
 
     def end(self, place: int, mask: torch.Tensor | None, seen: torch.Tensor | None) -> None:
         """Finish a layer.

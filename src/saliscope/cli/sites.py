@@ -96,6 +96,42 @@ def contacts(
 @app.command(
     epilog="""\b
 Examples:
+  saliscope sites lineage tree.nwk all.fasta --tip P06633 -m zoo:ancestry -o out/
+  saliscope sites lineage trees.nwk.gz ancestors.fasta.gz extant.fasta \\
+    --tip P06633 --tree 2 -m model.keras --target ancestor -o out/
+
+\b
+Records are named as the nodes of the tree (of several trees: "2_Node5"), aligned or not.
+Cost: an explanation per node on the way from the root, and a pass for attention.
+Writes substitutions.csv, a row per substitution. Exit code: 0; 2 on bad input.
+"""
+)
+def lineage(
+    tree: Annotated[str, typer.Argument(metavar="TREE", help="Newick")],
+    sequences: Annotated[list[str], typer.Argument(metavar="FASTA...", help="tips and ancestors")],
+    tip: Annotated[str, typer.Option(metavar="NAME", help="where the way from the root ends")],
+    out: Out,
+    number: Annotated[int, typer.Option("--tree", help="which tree of the file, from 1")] = 1,
+    method: Annotated[str, typer.Option(help="of attribution")] = "integrated_gradients",
+    target: Annotated[
+        str | None, typer.Option(help="what is explained (default: the tip's class)")
+    ] = None,
+    layer: Annotated[int, typer.Option(help="of attention: which layer")] = -1,
+    model: Model = "zoo:ancestry",
+    quiet: Quiet = False,
+) -> None:
+    """Follow attention and attribution at substitutions, from an ancestor to a tip."""
+    from saliscope.cli import sites_run
+
+    sites_run.lineage(
+        tree, sequences, tip, out, number=number, method=method, target=target, layer=layer,
+        model=model, quiet=quiet,
+    )  # fmt: skip
+
+
+@app.command(
+    epilog="""\b
+Examples:
   saliscope sites color attribution.nc --structure 1tsr.pdb --chain B -o out/
   saliscope sites color attention.nc --structure 1tsr.cif --chain B --layer 5 -o out/
 

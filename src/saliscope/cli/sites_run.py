@@ -18,6 +18,7 @@ from saliscope.models.protein import checked_letters
 from saliscope.show.files import save_figure
 from saliscope.show.report import html
 from saliscope.sites.alignment import conservation
+from saliscope.sites.branch import along_lineage
 from saliscope.sites.coloring import color_structure, structure_scene
 from saliscope.sites.features import Annotation, Sites
 from saliscope.sites.heads import scan_contacts
@@ -26,13 +27,14 @@ from saliscope.sites.reading import read_features
 from saliscope.sites.regression import fit_contacts
 from saliscope.sites.scan import scan_sites
 from saliscope.sites.structure import is_mmcif, read_structure
+from saliscope.sites.tree import read_lineage
 from saliscope.study.attend import AttentionStudy
 from saliscope.study.changes import figures_of
 from saliscope.study.choose import BENIGN, PATHOGENIC
 from saliscope.study.given import read_given, tp53
 from saliscope.study.page import study_html
 
-__all__ = ["color", "contacts", "scan", "study"]
+__all__ = ["color", "contacts", "lineage", "scan", "study"]
 
 
 def _table(folder: Path, name: str, frame: pd.DataFrame) -> None:
@@ -107,6 +109,36 @@ def contacts(
                     quiet=quiet,
                 )
         print(folder.path / "heads.csv")
+
+
+def lineage(
+    tree: str, sequences: Sequence[str], tip: str, out: str, *, number: int, method: str,
+    target: str | None, layer: int, model: str, quiet: bool,
+) -> None:  # fmt: skip
+    """Write what changes at every substitution on the way to a tip."""
+    way = read_lineage(tree, sequences, tip, number=number)
+    with Folder(out) as folder:
+        found = along_lineage(load(model), way, method=method, target=target, layer=layer)
+        _table(folder.path, "substitutions.csv", found)
+        for note in way.notes:
+            say(f"  note         {note}", quiet=quiet)
+        say(
+            f"  {len(found)} substitutions on {len(way.names) - 1} branches; {method} for "
+            f"{found.attrs['target']}",
+            quiet=quiet,
+        )
+        for branch in dict.fromkeys(found["branch"]):
+            own = found[found["branch"] == branch]
+            at = {k: int(own[f"{k}_change"].abs().to_numpy().argmax())
+                  for k in ("attribution", "attention")}  # fmt: skip
+            most, looked = own.iloc[at["attribution"]], own.iloc[at["attention"]]
+            say(
+                f"  branch {branch:<5} {most['from']} to {most['to']}: {len(own)}; attribution "
+                f"changes most at {most['substitution']} ({most['attribution_change']:+.3f}), "
+                f"attention at {looked['substitution']} ({looked['attention_change']:+.2f})",
+                quiet=quiet,
+            )
+        print(folder.path / "substitutions.csv")
 
 
 def _placed(text: str) -> Placed:

@@ -15,6 +15,7 @@ from saliscope.core.lazy import lazily
 
 if TYPE_CHECKING:
     from saliscope.sites.alignment import conservation
+    from saliscope.sites.branch import along_branch, along_lineage
     from saliscope.sites.coloring import color_structure, structure_scene
     from saliscope.sites.contacts import apc, average_precision, precision_at
     from saliscope.sites.features import SITES, Annotation, Feature, Sites
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     from saliscope.sites.regression import ContactRegression, fit_contacts
     from saliscope.sites.scan import SiteScan, compare_maps, scan_sites
     from saliscope.sites.structure import Structure, read_structure
+    from saliscope.sites.tree import Lineage, read_lineage
 
 _WHERE = {
     **dict.fromkeys(("SITES", "Annotation", "Feature", "Sites"), "features"),
+    **dict.fromkeys(("along_branch", "along_lineage"), "branch"),
+    **dict.fromkeys(("Lineage", "read_lineage"), "tree"),
     "conservation": "alignment",
     "read_features": "reading",
     **dict.fromkeys(("SiteScan", "compare_maps", "scan_sites"), "scan"),
@@ -39,10 +43,11 @@ _WHERE = {
 }
 
 __all__ = [
-    "SITES", "Annotation", "ContactRegression", "ContactScan", "Feature", "Placed", "SiteScan",
-    "Sites", "Structure", "apc", "average_precision", "color_structure", "compare_maps",
-    "conservation", "fit_contacts", "place", "precision_at", "read_features", "read_structure",
-    "scan_contacts", "scan_sites", "structure_scene",
+    "SITES", "Annotation", "ContactRegression", "ContactScan", "Feature", "Lineage", "Placed",
+    "SiteScan", "Sites", "Structure", "along_branch", "along_lineage", "apc", "average_precision",
+    "color_structure", "compare_maps", "conservation", "fit_contacts", "place", "precision_at",
+    "read_features", "read_lineage", "read_structure", "scan_contacts", "scan_sites",
+    "structure_scene",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazily(__name__, _WHERE)

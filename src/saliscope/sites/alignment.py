@@ -8,7 +8,7 @@ from saliscope.core.errors import InputError
 from saliscope.core.textfile import Path_, lines
 from saliscope.core.units import FloatArray
 
-__all__ = ["conservation"]
+__all__ = ["conservation", "read_aligned"]
 
 _LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -48,7 +48,7 @@ def conservation(path: Path_, sequence: str) -> FloatArray:
     ...     conservation(file, "MK").round(2).tolist()
     [0.0, -0.69]
     """
-    names, rows = _aligned(path)
+    names, rows = read_aligned(path)
     letters = sequence.upper()
     own = next((i for i, row in enumerate(rows) if _residues(row) == letters), None)
     if own is None:
@@ -88,7 +88,23 @@ def _residues(row: str) -> str:
     return row.replace("-", "").replace(".", "").upper()
 
 
-def _aligned(path: Path_) -> tuple[list[str], list[str]]:
+def read_aligned(path: Path_) -> tuple[list[str], list[str]]:
+    r"""Return the names and the rows of a FASTA file, plain or gzip, gaps as they are.
+
+    Raises
+    ------
+    InputError
+        It has no records.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "a.fasta"
+    ...     _ = file.write_text(">own human\nM-\nK\n>b\nMAK\n")
+    ...     read_aligned(file)
+    (['own', 'b'], ['M-K', 'MAK'])
+    """
     names: list[str] = []
     parts: list[list[str]] = []
     for number, line in lines(path, empty="has no sequences"):

@@ -27,8 +27,8 @@ RANGES: Mapping[str, tuple[int, int | None]] = {
 
 
 def symmetric(attention: FloatArray) -> FloatArray:
-    """Return a matrix plus its transpose."""
-    return np.asarray(attention + attention.swapaxes(-1, -2))
+    """Return a matrix plus its transpose, in float64."""
+    return np.asarray(np.add(attention, attention.swapaxes(-1, -2), dtype=np.float64))
 
 
 def apc(matrix: FloatArray) -> FloatArray:
@@ -51,10 +51,24 @@ def apc(matrix: FloatArray) -> FloatArray:
     """
     rows = matrix.sum(-1, keepdims=True)
     whole = matrix.sum((-1, -2), keepdims=True)
-    product = rows * matrix.sum(-2, keepdims=True)
-    return np.asarray(
-        matrix - np.divide(product, whole, out=np.zeros_like(product), where=whole != 0)
-    )
+    share = np.divide(rows, whole, out=np.zeros_like(rows), where=whole != 0)
+    product = share * matrix.sum(-2, keepdims=True)
+    return np.asarray(np.subtract(matrix, product, out=product))
+
+
+def within(columns: Ints, band: tuple[int, int | None]) -> Bools:
+    """Return which pairs of placed residues are so far apart, shape (placed, placed).
+
+    Parameters
+    ----------
+    columns : numpy.ndarray of int, shape (placed,)
+        Places in the sequence.
+    band : (int, int or None)
+    """
+    low, high = band
+    near = columns[:, None]  # no matrix of distances: an eighth of the memory
+    found = columns >= near + low
+    return found if high is None else found & (columns < near + high)
 
 
 def pairs_in(columns: Ints, band: tuple[int, int | None]) -> tuple[Ints, Ints]:
@@ -71,11 +85,8 @@ def pairs_in(columns: Ints, band: tuple[int, int | None]) -> tuple[Ints, Ints]:
     tuple of numpy.ndarray of int, shape (pairs,)
         Numbers of the first and of the second of each pair among the placed.
     """
-    first, second = np.triu_indices(len(columns), 1)
-    apart = columns[second] - columns[first]
-    low, high = band
-    wanted = (apart >= low) if high is None else (apart >= low) & (apart < high)
-    return first[wanted], second[wanted]
+    first, second = np.nonzero(within(columns, band))
+    return first, second
 
 
 def precision_at(scores: FloatArray, contacts: Bools, length: int, part: int = 1) -> float:

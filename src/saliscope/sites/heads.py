@@ -17,7 +17,7 @@ from saliscope.core.files import write_beside
 from saliscope.core.units import FloatArray
 from saliscope.models.loading import load
 from saliscope.models.tokens import TokenModel
-from saliscope.sites.contacts import LEAST_APART, RANGES, apc, pairs_in, precision_at, symmetric
+from saliscope.sites.contacts import LEAST_APART, RANGES, apc, precision_at, symmetric, within
 from saliscope.sites.placing import Placed
 from saliscope.sites.structure import CONTACT
 
@@ -127,11 +127,12 @@ def each_head(
     (sample,) = adapter.prepare(sequence, name=name or None)
     keep = np.zeros(sample.units.shape[0], dtype=bool)
     keep[sample.units.kept] = True
+    kept = np.flatnonzero(keep)
 
     def layer(number: int, _path: str, values: Any) -> None:
         for head in range(values.shape[1]):
-            own = values[0, head].double().cpu().numpy()[np.ix_(keep, keep)]
-            take(number, head, apc(symmetric(own)))
+            own = values[0, head].cpu().numpy()
+            take(number, head, apc(symmetric(own[np.ix_(kept, kept)])))
 
     stream(
         adapter.module, adapter.arguments([sample.context["ids"]]), reduce="full",
@@ -217,24 +218,27 @@ def scan_contacts(
     rows: list[dict[str, Any]] = []
     chances = []
     for one in given:
-        truth = one.contacts(cutoff)
-        pairs = {word: pairs_in(one.columns, band) for word, band in RANGES.items()}
-        facts = {w: truth[p] for w, p in pairs.items()}
+        truth = np.zeros((len(one.sequence),) * 2, dtype=bool)
+        at = np.ix_(one.columns, one.columns)
+        truth[at] = one.contacts(cutoff)
+        facts, places = {}, {}
+        for word, band in RANGES.items():  # masks: a sixteenth of the pairs' numbers
+            places[word] = np.zeros_like(truth)
+            places[word][at] = within(one.columns, band)
+            facts[word] = truth[places[word]]
         chances.append({w: float(t.mean()) if len(t) else np.nan for w, t in facts.items()})
         about = {
             "protein": name_of(one), "residues": len(one.columns),
             **{f"{word} contacts": int(fact.sum()) for word, fact in facts.items()},
         }  # fmt: skip
-        at = np.ix_(one.columns, one.columns)
 
         def take(
-            layer: int, head: int, matrix: FloatArray, *, at: Any = at, pairs: Any = pairs,
+            layer: int, head: int, matrix: FloatArray, *, places: Any = places,
             facts: Any = facts, about: Any = about,
         ) -> None:  # fmt: skip
-            own = matrix[at]
             precise = {
                 f"{word} P@L{'' if part == 1 else f'/{part}'}": precision_at(
-                    own[pairs[word]], facts[word], about["residues"], part
+                    matrix[places[word]], facts[word], about["residues"], part
                 )
                 for word in RANGES
                 for part in PARTS

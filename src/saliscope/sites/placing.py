@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from saliscope.core.errors import InputError
 from saliscope.core.units import FloatArray
+from saliscope.sites.aligning import align_globally
 from saliscope.sites.structure import CONTACT, Structure
 
 __all__ = ["LEAST_IDENTITY", "Placed", "place"]
@@ -99,7 +98,10 @@ def place(structure: Structure, sequence: str, *, name: str = "the sequence") ->
     """
     letters = sequence.upper()
     numbers = _by_number(structure, letters)
-    pairs, how = (numbers, "numbers") if numbers else (_aligned(structure, letters), "alignment")
+    pairs, how = (
+        (numbers, "numbers") if numbers
+        else (align_globally(structure.letters, letters), "alignment")
+    )  # fmt: skip
     equal = [structure.letters[r] == letters[c] for r, c in pairs]
     known = sum(letter != "X" for letter in structure.letters) or 1
     identity = sum(equal) / known
@@ -119,7 +121,7 @@ def place(structure: Structure, sequence: str, *, name: str = "the sequence") ->
     return Placed(structure, letters, rows, columns, how, min(identity, 1.0), changed)
 
 
-def _by_number(structure: Structure, letters: str) -> Sequence[tuple[int, int]]:
+def _by_number(structure: Structure, letters: str) -> list[tuple[int, int]]:
     """Return pairs by the file's numbers; nothing where too few agree or numbers are not plain."""
     numbers = [n for n, _ in structure.numbers]
     if any(code for _, code in structure.numbers) or sorted(set(numbers)) != numbers:
@@ -127,18 +129,3 @@ def _by_number(structure: Structure, letters: str) -> Sequence[tuple[int, int]]:
     pairs = [(r, n - 1) for r, n in enumerate(numbers) if 1 <= n <= len(letters)]
     equal = sum(structure.letters[r] == letters[c] for r, c in pairs)
     return pairs if equal >= LEAST_IDENTITY * len(numbers) else []
-
-
-def _aligned(structure: Structure, letters: str) -> Sequence[tuple[int, int]]:
-    from Bio.Align import PairwiseAligner, substitution_matrices
-
-    make: Any = PairwiseAligner
-    matrices: Any = substitution_matrices
-    aligner = make(mode="global", open_gap_score=-11, extend_gap_score=-1, end_gap_score=0)
-    aligner.substitution_matrix = matrices.load("BLOSUM62")
-    best = next(iter(aligner.align(structure.letters, letters)))
-    return [
-        (r, c)
-        for (start, end), (other, _) in zip(*best.aligned, strict=True)
-        for r, c in zip(range(start, end), range(other, other + end - start), strict=True)
-    ]

@@ -81,7 +81,9 @@ class Structure:
 
     def distances(self) -> FloatArray:
         """Return the distances between beta carbons in angstrom, shape (residues, residues)."""
-        return np.asarray(np.linalg.norm(self.beta[:, None] - self.beta[None], axis=-1))
+        from scipy.spatial.distance import cdist
+
+        return np.asarray(cdist(self.beta, self.beta))
 
     def near(self, chains: Sequence[str], cutoff: float = NEAR) -> npt.NDArray[np.bool_]:
         """Return which residues have an atom nearer than `cutoff` to an atom of other chains.

@@ -19,7 +19,9 @@ from saliscope.core.textfile import Path_
 from saliscope.models.table.declaring import table_model
 from saliscope.models.table.model import TableModel
 
-__all__ = ["adult", "german_credit", "german_credit_blind", "held_out", "logistic"]
+__all__ = [
+    "adult", "german_credit", "german_credit_blind", "held_out", "logistic", "planted_zip",
+]  # fmt: skip
 
 PLACE = "SALISCOPE_ADULT"
 """Environment variable with the path of the user's copy of Adult, for the command line."""
@@ -121,3 +123,27 @@ def adult(path: Path_ | None = None) -> TableModel:
     table = held_out(people(place))[0].drop(columns="fnlwgt")
     outcome = table.pop("income").astype(str)
     return table_model(logistic(table, outcome), table, name="adult")
+
+
+def planted_zip(people: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Return Adult with a made-up `zip` that stands for race, and incomes that go with it.
+
+    Twenty codes, ten of them where most people are white; one person in ten lives anywhere. In
+    each of the other ten, most high incomes are made low: in the first a third of them, in the
+    last nearly all. So a model has a reason to use the code, and who uses it treats people by race.
+
+    Examples
+    --------
+    >>> people = pd.DataFrame({"race": ["White", "Black"] * 50, "income": [">50K"] * 100})
+    >>> found = planted_zip(people)
+    >>> found["zip"].nunique() <= 20, bool((found["income"] == "<=50K").any())
+    (True, True)
+    """
+    rng = np.random.default_rng(seed)
+    count = len(people)
+    code = rng.integers(0, 10, count) + 10 * (people["race"] != "White").to_numpy()
+    code = np.where(rng.random(count) < 0.1, rng.integers(0, 20, count), code)
+    lost = rng.random(count) < np.where(code < 10, 0.0, 1 / 3 + (code - 10) / 9 * 0.6)
+    income = np.where(lost, "<=50K", people["income"].astype(str))
+    zips = pd.Categorical([f"{10001 + number}" for number in code])
+    return people.assign(zip=zips, income=pd.Categorical(income, ["<=50K", ">50K"]))

@@ -217,7 +217,10 @@ class _Moved:
         return np.asarray(((moved - self.output) ** 2).mean(0))
 
     def _subgroups(self, given: FloatArray, own: pd.DataFrame) -> npt.NDArray[np.int64]:
-        """Return the leaf of each row in a tree that predicts a part from the other columns."""
+        """Return the leaf of each row in a tree that predicts a part from the other columns.
+
+        A tree for each half of the rows, grown on the other half.
+        """
         if not given.shape[1]:
             return np.zeros(len(own), dtype=np.int64)
         try:
@@ -225,19 +228,33 @@ class _Moved:
         except ImportError as error:
             msg = "an audit of proxies needs scikit-learn; install it: pip install scikit-learn"
             raise ModelError(msg) from error
-        tree = trees.DecisionTreeClassifier(
-            min_samples_leaf=min(LEAF, max(2, len(own) // 10)), max_leaf_nodes=LEAVES,
-            random_state=0,
-        )  # fmt: skip
-        found = tree.fit(given, levels_of(own)).apply(given)
-        return np.asarray(found, dtype=np.int64)
+        levels = levels_of(own)
+        half = folds_of(len(own), self._rng, 2)
+        found = np.empty(len(own), dtype=np.int64)
+        for side in (0, 1):
+            # Grown on the other half: a tree that saw these rows would hold them too close.
+            grown, used = half != side, half == side
+            tree = trees.DecisionTreeClassifier(
+                min_samples_leaf=min(LEAF, max(2, len(own) // 10)), max_leaf_nodes=LEAVES,
+                random_state=0,
+            )  # fmt: skip
+            tree.fit(given[grown], levels[grown])
+            found[used] = 2 * tree.apply(given[used]) + side
+        return found
 
 
 def _within(leaf: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return the row that each row's cells come from: another of the same leaf, each used once."""
-    places = np.argsort(leaf, kind="stable")
+    """Return the row that each row's cells come from: another of its leaf, each used once.
+
+    Rows of a leaf are put in a circle in random order, and each takes from the next. A row that
+    is alone in its leaf keeps its own.
+    """
+    circle = np.lexsort((rng.random(len(leaf)), leaf))
+    starts = np.flatnonzero(np.diff(leaf[circle], prepend=leaf.min() - 1))
+    following = np.arange(1, len(leaf) + 1)
+    following[np.append(starts[1:], len(leaf)) - 1] = starts
     came = np.empty(len(leaf), dtype=np.int64)
-    came[places] = np.lexsort((rng.random(len(leaf)), leaf))
+    came[circle] = circle[following]
     return came
 
 

@@ -12,31 +12,30 @@ import torch
 
 from helpers import tokens, toys
 from helpers.reference import integrated, slopes
-from helpers.relevance import relevance
 from helpers.state import disturb, unchanged
+from helpers.writing import (
+    CAUSAL,
+    CLOSE,
+    KINDS,
+    OTHER,
+    OUTPUT,
+    PROMPT,
+    ids_of,
+    made,
+    next_token,
+    prompt_of,
+)
 from saliscope import (
     Continuation,
     InputError,
     ModelError,
     OptionError,
-    RefusedError,
     explain,
     measure,
 )
 from saliscope.core.model import Piece
 from saliscope.core.perturbation import Perturbation
 from saliscope.models.text import TextModel
-
-PROMPT, OUTPUT, OTHER = "The film was not", " very good , a plot", " bad"
-KINDS = ["gpt2", "llama", "t5", "bart"]
-CAUSAL = ["gpt2", "llama"]
-# Llama and T5 take the sizes of their norms in float32, whatever type they are in.
-CLOSE = {"gpt2": 1e-10, "bart": 1e-10, "llama": 1e-5, "t5": 1e-5}
-
-
-def made(kind: str, dtype: torch.dtype = torch.float64) -> TextModel:
-    """Return an adapter."""
-    return TextModel(tokens.writer(kind, dtype), tokens.word_tokenizer(), kind)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -45,29 +44,6 @@ def model(request: pytest.FixtureRequest) -> TextModel:
     found = made(request.param)
     assert found.causal
     return found
-
-
-def ids_of(model: TextModel, text: str) -> list[int]:
-    """Return the ids of a text without special tokens."""
-    return [int(i) for i in model.tokenizer(text, add_special_tokens=False)["input_ids"]]
-
-
-def prompt_of(model: TextModel) -> list[int]:
-    """Return what the tokenizer makes of the input; a causal model is not told that it ended."""
-    ids = [int(i) for i in model.tokenizer(PROMPT)["input_ids"]]
-    return ids if model.apart else ids[:-1]
-
-
-def next_token(model: TextModel, prompt: list[int], before: list[int], wanted: int) -> float:
-    """Return the log-probability of a token after some others, by a pass of its own."""
-    with torch.no_grad():
-        if model.apart:
-            begin = model.module.config.decoder_start_token_id
-            decoder = torch.tensor([[begin, *before]])
-            out = model.module(input_ids=torch.tensor([prompt]), decoder_input_ids=decoder)
-        else:
-            out = model.module(input_ids=torch.tensor([[*prompt, *before]]))
-    return float(out.logits[0, -1].log_softmax(-1)[wanted])
 
 
 def by_embedding(model: TextModel, wanted: int) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -295,88 +271,6 @@ def test_likelihood_of_a_causal_model_reads_each_token_one_place_before(kind: st
     assert explain(model, PROMPT, "gradient", "2").score == pytest.approx(wanted[1])
     with pytest.raises(OptionError, match="left to right"):
         explain(model, PROMPT, "gradient", "2:context")
-
-
-@pytest.mark.parametrize("method", ["deeplift", "attnlrp"])
-def test_rules_go_back_through_two_rows_and_two_streams(model: TextModel, method: str) -> None:
-    """A contrast is a difference of two numbers, so what is handed back is one, too."""
-    target = Continuation(OUTPUT, instead_of=OTHER, each=False)
-    with toys.Calls(model.module) as calls:
-        both = explain(model, PROMPT, method, target)
-    assert calls.sizes == ([2, 2] if method == "deeplift" else [2])
-    one, two = (
-        explain(model, PROMPT, method, Continuation(text, each=False)) for text in (OUTPUT, OTHER)
-    )
-    a, b = one.to_numpy(), two.to_numpy()
-    wanted = np.concatenate([a[:4] - b[:4], a[4:], -b[4:]])
-    size = np.abs(wanted).sum()
-    np.testing.assert_allclose(both.to_numpy(), wanted, rtol=0, atol=CLOSE[model.name] * size)
-    assert size > 0.1
-    if method == "deeplift":
-        assert abs(both.gap) < CLOSE[model.name] * size
-        assert abs(both.baseline_score - one.baseline_score + two.baseline_score) < 1e-12
-
-
-def test_deeplift_of_every_token_equals_the_loop(model: TextModel) -> None:
-    every = explain(model, PROMPT, "deeplift", Continuation(" good film"))
-    assert every.values.sizes == {"target": 2, "position": 6}
-    assert (every.to_numpy()[0, 4:] == 0).all()
-    first = explain(model, PROMPT, "deeplift", Continuation(" good"))
-    np.testing.assert_allclose(
-        every.to_numpy()[0, :4], first.to_numpy()[:4], rtol=0, atol=CLOSE[model.name]
-    )
-    assert np.abs(every.gap).max() < CLOSE[model.name] * np.abs(every.to_numpy()).sum()
-
-
-@pytest.mark.parametrize("kind", CAUSAL)
-def test_relevance_of_a_contrast_is_the_mean_of_all_rows_at_which_it_is_read(kind: str) -> None:
-    model = made(kind)
-    prompt, good, bad = prompt_of(model), ids_of(model, OUTPUT), ids_of(model, " bad plot")
-
-    def rows(output: list[int], first: int, terms: list[tuple[int, int, float]]) -> np.ndarray:
-        """Return the summed rows of R - I from a place on, of weighted log-probabilities."""
-
-        def score(out: Any) -> torch.Tensor:
-            found = out.logits[0].log_softmax(-1)
-            return sum(found[place, token] * sign for place, token, sign in terms)
-
-        ids = np.array([*prompt, *output])
-        whole = relevance(model, ids, score) - torch.eye(len(ids))
-        return whole[first:-1].sum(0).numpy()[1:]  # without the token that begins
-
-    last = len(prompt) - 1
-    # Both outputs begin behind the same token, where one number is read: the difference.
-    terms = [(last + t, token, 1.0) for t, token in enumerate(good)] + [(last, bad[0], -1.0)]
-    one = rows(good, last, terms)
-    other = rows(bad, last + 1, [(last + 1, bad[1], -1.0)])
-    wanted = np.concatenate([one[:4] + other[:4], one[4:], other[4:]]) / 6
-    a = explain(
-        model, PROMPT, "relevance", Continuation(OUTPUT, instead_of=" bad plot", each=False)
-    )
-    np.testing.assert_allclose(a, wanted, rtol=0, atol=CLOSE[kind] * wanted.max())
-    pair = [PROMPT, "a bad plot"]  # rows of other lengths beside it change nothing
-    target = Continuation(" good", instead_of=" bad plot", each=False)
-    for together, raw in zip(explain(model, pair, "relevance", target), pair, strict=True):
-        np.testing.assert_allclose(
-            together, explain(model, raw, "relevance", target), rtol=0, atol=CLOSE[kind]
-        )
-
-
-@pytest.mark.parametrize("method", ["attention", "rollout", "attention_flow"])
-def test_maps_of_attention_alone_take_one_output_and_say_what_takes_two(method: str) -> None:
-    model = made("gpt2")
-    a = explain(model, PROMPT, method, Continuation(" good film"))
-    assert a.values.sizes == {"target": 2, "position": 6}
-    with pytest.raises(
-        RefusedError, match=f"{method} follows one pass.*side by side; use deeplift"
-    ):
-        explain(model, PROMPT, method, Continuation(" good", instead_of=OTHER))
-
-
-@pytest.mark.parametrize("kind", ["t5", "bart"])
-def test_relevance_of_an_encoder_decoder_is_refused_with_what_works(kind: str) -> None:
-    with pytest.raises(RefusedError, match=r"relevance needs attention.*use one of:.*deeplift"):
-        explain(made(kind), PROMPT, "relevance", Continuation(" good"))
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,13 @@ contacts.csv, structures/ colored by attention. Exit code: 0; 2 on bad input.
 def study(
     out: Out,
     clinvar: Annotated[
-        str | None, typer.Option(metavar="TABLE", help="variants with significance (and status)")
+        str | None, typer.Option(metavar="FILE", help="ClinVar: a table, or VCF with --transcript")
+    ] = None,
+    transcript: Annotated[
+        str | None, typer.Option(metavar="FILE", help="for a VCF: GFF3, GTF or GenBank")
+    ] = None,
+    genome: Annotated[
+        str | None, typer.Option(metavar="FASTA", help="sequences of a GFF3 or GTF")
     ] = None,
     protein: Annotated[
         str | None, typer.Option(metavar="FASTA", help="the protein (default: of --features)")
@@ -218,7 +224,8 @@ def study(
     from saliscope.cli import sites_run
 
     sites_run.study(
-        out, clinvar=clinvar, protein=protein, features=features, structure=structure, chain=chain,
-        touching=touching, sites=site or [], area=area, assay=assay, name=name, pairs=pairs,
-        pathogenic=pathogenic, benign=benign, model=model, seed=seed, quiet=quiet,
+        out, clinvar=clinvar, transcript=transcript, genome=genome, protein=protein,
+        features=features, structure=structure, chain=chain, touching=touching, sites=site or [],
+        area=area, assay=assay, name=name, pairs=pairs, pathogenic=pathogenic, benign=benign,
+        model=model, seed=seed, quiet=quiet,
     )  # fmt: skip

@@ -195,21 +195,35 @@ def _loaded(record: str, layer: int) -> Attribution:
 
 
 def study(
-    out: str, *, clinvar: str | None, protein: str | None, features: str | None,
-    structure: str | None, chain: str | None, touching: str | None, sites: Sequence[str],
-    area: str | None, assay: str | None, name: str, pairs: int, pathogenic: list[str] | None,
-    benign: list[str] | None, model: str, seed: int, quiet: bool,
+    out: str, *, clinvar: str | None, transcript: str | None, genome: str | None,
+    protein: str | None, features: str | None, structure: str | None, chain: str | None,
+    touching: str | None, sites: Sequence[str], area: str | None, assay: str | None, name: str,
+    pairs: int, pathogenic: list[str] | None, benign: list[str] | None, model: str, seed: int,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Run the attention study and write everything about it."""
     if clinvar is None:
-        others = (protein, features, structure, area, assay, chain, touching, pathogenic, benign)
+        others = (
+            transcript,
+            genome,
+            protein,
+            features,
+            structure,
+            area,
+            assay,
+            chain,
+            touching,
+            pathogenic,
+            benign,
+        )
         if any(others) or sites or pairs != 5:
             msg = "these options are about a study of your own; give --clinvar too"
             raise OptionError(msg)
         given = tp53()
     else:
         given = read_given(
-            clinvar, protein=protein, features=features, structure=structure, chain=chain,
+            clinvar, transcript=transcript, genome=genome, protein=protein, features=features,
+            structure=structure, chain=chain,
             touching=[t for t in (touching or "").split(",") if t],
             sites=dict(_numbers(text) for text in sites), area=area, assay=assay, name=name,
             count=pairs, pathogenic=pathogenic or PATHOGENIC, benign=benign or BENIGN,

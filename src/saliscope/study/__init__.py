@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from saliscope.study.changes import figures_of
     from saliscope.study.choose import Choice, Chosen, choose_variants
     from saliscope.study.clinvar import ClinVarTable, Missense, read_clinvar
+    from saliscope.study.clinvar_vcf import read_clinvar_vcf
     from saliscope.study.given import Given, read_given, tp53
     from saliscope.study.measured import read_area, read_scores
     from saliscope.study.page import study_html
@@ -27,6 +28,7 @@ _WHERE = {
     "figures_of": "changes",
     **dict.fromkeys(("Choice", "Chosen", "choose_variants"), "choose"),
     **dict.fromkeys(("ClinVarTable", "Missense", "read_clinvar"), "clinvar"),
+    "read_clinvar_vcf": "clinvar_vcf",
     **dict.fromkeys(("read_area", "read_scores"), "measured"),
     "study_html": "page",
     **dict.fromkeys(("Given", "read_given", "tp53"), "given"),
@@ -34,8 +36,8 @@ _WHERE = {
 
 __all__ = [
     "AttentionStudy", "Choice", "Chosen", "ClinVarTable", "Given", "Missense", "choose_variants",
-    "figures_of", "read_area", "read_clinvar", "read_given", "read_scores",
-    "study_attention", "study_html", "tp53",
+    "figures_of", "read_area", "read_clinvar", "read_clinvar_vcf", "read_given",
+    "read_scores", "study_attention", "study_html", "tp53",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazily(__name__, _WHERE)

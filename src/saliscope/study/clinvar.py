@@ -6,14 +6,16 @@ import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from saliscope.core.errors import InputError
+from saliscope.core.errors import InputError, nearest
 from saliscope.core.textfile import Path_
 from saliscope.variants.coding.codons import ONE_LETTER, code
 from saliscope.variants.tables.rows import Rows, blank, read_rows
 
-__all__ = ["STARS", "ClinVarTable", "Missense", "read_clinvar", "rebuild_codons"]
+__all__ = [
+    "STARS", "ClinVarTable", "Missense", "read_clinvar", "rebuild_codons", "stars_of",
+]  # fmt: skip
 
 STARS: Mapping[str, int] = {
     "practice guideline": 4,
@@ -25,6 +27,10 @@ STARS: Mapping[str, int] = {
     "no assertion criteria provided": 0,
     "no classification provided": 0,
     "no assertion provided": 0,
+    "no classification for the single variant": 0,
+    "no classifications from unflagged records": 0,
+    "no assertion for the individual variant": 0,
+    "no interpretation for the single variant": 0,
 }
 """Review status, and the stars that ClinVar shows for it."""
 
@@ -87,21 +93,24 @@ class ClinVarTable:
     notes: tuple[str, ...]
 
 
-def read_clinvar(path: Path_, protein: str) -> ClinVarTable:
+def read_clinvar(path: Path_, protein: str, *, gene: str = "") -> ClinVarTable:
     r"""Read the missense variants of a protein from a table of ClinVar.
 
     Known are ClinVar's own exports (``Name`` or ``title`` with "c." and "p.") and tables that have
     only ``hgvs_c``. In these the codons are rebuilt from the letters that the names of all rows
     give, and the protein decides where letters are missing. The columns of significance and
     review status have the names of the web export, of ``variant_summary.txt``, or
-    ``clinical_significance`` and ``review_status``.
+    ``clinical_significance`` and ``review_status``. A variant that stands there for several
+    assemblies counts once. For ClinVar's VCF see `saliscope.study.read_clinvar_vcf`.
 
     Parameters
     ----------
     path : path
-        CSV or TSV.
+        CSV or TSV, plain or gzip.
     protein : str
         Residue letters of the transcript's protein.
+    gene : str
+        Of a table with a column of genes only the rows of this one are read; all where it is empty.
 
     Raises
     ------
@@ -118,7 +127,7 @@ def read_clinvar(path: Path_, protein: str) -> ClinVarTable:
     ...     [v.name for v in read_clinvar(file, "MK").variants]
     ['K2E', 'K2T']
     """
-    table = read_rows(path)
+    table = _of_gene(read_rows(path), gene)
     significance = table.need(
         "clinical_significance", "Germline classification", "ClinicalSignificance",
         "Clinical significance (Last reviewed)", "CLNSIG",
@@ -136,17 +145,53 @@ def read_clinvar(path: Path_, protein: str) -> ClinVarTable:
     if not found:
         msg = f"{path}: holds no missense variant of this protein of {len(letters):,} residues"
         raise InputError(msg)
+    once = {(v.name, v.coding, v.significance, v.stars): v for v in reversed(found)}
+    if len(once) < len(found):
+        notes.append(f"{len(found) - len(once):,} rows repeat another, as for a second assembly")
+        found = list(reversed(once.values()))
     if review is None:
         notes.append("stars: not in this export")
     return ClinVarTable(str(path), tuple(found), review is not None, tuple(notes))
 
 
-def _stars(table: Rows, line: int, text: str, *, known: bool) -> int | None:
-    if not known or blank(text):
+def _of_gene(table: Rows, gene: str) -> Rows:
+    """Return the rows of a gene, where the table says of which gene they are."""
+    column = table.find("GeneSymbol", "Gene(s)", "gene_symbol", "gene")
+    if column is None or not gene:
+        return table
+    wanted = gene.casefold()
+    rows = [r for r in table.rows if wanted in re.split(r"[|;,]", r[1][column].casefold())]
+    if not rows:
+        known = {r[1][column] for r in table.rows[:10_000]}
+        msg = f"{table.path}: has no row of the gene {gene!r}; {nearest(gene, known)}"
+        raise InputError(msg)
+    return replace(table, rows=rows)
+
+
+def stars_of(where: str, status: str) -> int | None:
+    """Return the stars of a review status, None where there is none.
+
+    Parameters
+    ----------
+    where : str
+        File and row, for messages.
+    status : str
+
+    Raises
+    ------
+    InputError
+        It is none of ClinVar's.
+
+    Examples
+    --------
+    >>> stars_of("a.vcf, row 3", "criteria_provided,_multiple_submitters,_no_conflicts")
+    2
+    """
+    plain = status.replace("_", " ").casefold().strip()
+    if blank(plain) or plain == "-":
         return None
-    plain = text.replace("_", " ").casefold().strip()
     if plain not in STARS:
-        msg = f"{table.path}, row {line}: review status {text!r} is none of ClinVar's; correct it"
+        msg = f"{where}: review status {status!r} is none of ClinVar's; correct it"
         raise InputError(msg)
     return STARS[plain]
 
@@ -166,7 +211,7 @@ def _named(
             wrong += 1
             first = first or f"row {line}: {ref}{at}{alt}"
             continue
-        stars = _stars(table, line, status, known=review is not None)
+        stars = stars_of(f"{table.path}, row {line}", status)
         letter = f"c.{coding[3]}{coding[4]}>{coding[5]}" if coding else ""
         found.append(Missense(at, ref, alt, letter, told, stars, line))
     if wrong > len(found):
@@ -221,7 +266,7 @@ def _rebuilt(
         elif len(residues) > 1:
             unsure += 1
         elif residues and not residues & {protein[number], "*"}:
-            stars = _stars(table, line, status, known=review is not None)
+            stars = stars_of(f"{table.path}, row {line}", status)
             old = next(letter for _, p, letter, *_ in kept if p == at)
             found.append(
                 Missense(number + 1, protein[number], residues.pop(), f"c.{at}{old}>{new}", told,

@@ -20,8 +20,11 @@ from saliscope.sites.reading import read_features
 from saliscope.sites.structure import read_structure
 from saliscope.study.attend import AttentionStudy, study_attention
 from saliscope.study.choose import BENIGN, PATHOGENIC, Choice, choose_variants
-from saliscope.study.clinvar import read_clinvar
+from saliscope.study.clinvar import ClinVarTable, read_clinvar
+from saliscope.study.clinvar_vcf import is_vcf, read_clinvar_vcf
 from saliscope.study.measured import read_area, read_scores
+from saliscope.variants.coding.files import read_transcript
+from saliscope.variants.coding.transcript import Transcript
 
 __all__ = ["Given", "read_given", "tp53"]
 
@@ -66,6 +69,7 @@ class Given:
 
 def read_given(
     clinvar: Path_, *, protein: Path_ | None = None, features: Path_ | None = None,
+    transcript: Path_ | None = None, genome: Path_ | None = None,
     structure: Path_ | None = None, chain: str | None = None, touching: Sequence[str] = (),
     sites: Mapping[str, Sequence[int]] | None = None, area: Path_ | None = None,
     assay: Path_ | None = None, assay_name: str = "", name: str = "", count: int = 5,
@@ -76,11 +80,14 @@ def read_given(
     Parameters
     ----------
     clinvar : path
-        See `read_clinvar`.
+        A table (see `read_clinvar`), or ClinVar's VCF, which needs the transcript.
     protein : path, optional
-        FASTA with one record; by default the sequence of `features`.
+        FASTA with one record; by default of the transcript, or the sequence of `features`.
     features : path, optional
         See `saliscope.sites.read_features`; its sites are groups, by ligand or name.
+    transcript, genome : path, optional
+        GFF3, GTF (with the FASTA of the genome or of the coding sequence) or GenBank: where the
+        gene lies, for a VCF.
     structure : path, optional
         PDB or mmCIF; gives accessibility, contacts and the window.
     chain : str, optional
@@ -111,7 +118,10 @@ def read_given(
         One line: what cannot be read, does not fit, or is missing.
     """
     annotation = None if features is None else _annotation(features, name)
-    letters = _sequence(protein, features, annotation)
+    gene = None
+    if transcript is not None:
+        gene = read_transcript(transcript, sequence=genome, gene=name or None)
+    letters = _sequence(protein, features, annotation, gene)
     label = name or (annotation.accession if annotation else "") or "protein"
     placed = None
     if structure is not None:
@@ -138,7 +148,7 @@ def read_given(
     if not groups:
         msg = "no sites: give features with sites, chains that are touched, or positions"
         raise OptionError(msg)
-    table = read_clinvar(clinvar, letters)
+    table = _variants(clinvar, letters, name, gene)
     choice = choose_variants(
         table, open_, within=window, count=count, pathogenic=pathogenic, benign=benign
     )
@@ -157,13 +167,36 @@ def _annotation(features: Path_, name: str) -> Annotation:
     return own[0]
 
 
-def _sequence(protein: Path_ | None, features: Path_ | None, annotation: Annotation | None) -> str:
+def _variants(clinvar: Path_, letters: str, name: str, gene: Transcript | None) -> ClinVarTable:
+    if not is_vcf(clinvar):
+        return read_clinvar(clinvar, letters, gene=name)
+    if gene is None:
+        msg = (
+            f"{clinvar}: is a VCF, which names no residues; give the transcript (GenBank, or GFF3 "
+            "or GTF with the genome)"
+        )
+        raise OptionError(msg)
+    if gene.protein != letters:
+        msg = (
+            f"{gene.name} codes for {len(gene.protein):,} residues, which are not the "
+            f"{len(letters):,} of the protein given; give the transcript of this isoform"
+        )
+        raise InputError(msg)
+    return read_clinvar_vcf(clinvar, gene)
+
+
+def _sequence(
+    protein: Path_ | None, features: Path_ | None, annotation: Annotation | None,
+    gene: Transcript | None,
+) -> str:  # fmt: skip
     if protein is not None:
         records = list(read_fasta(protein))
         if len(records) != 1:
             msg = f"{protein}: has {len(records)} records; a study is about one protein"
             raise InputError(msg)
         return checked_letters(str(records[0].raw), records[0].name)
+    if gene is not None:
+        return gene.protein
     if annotation is None or not annotation.sequence:
         where = f"{features}: has no sequence" if features is not None else "no sequence"
         msg = f"{where}; give the protein in FASTA"

@@ -71,7 +71,9 @@ class Rows:
 def read_rows(path: Path_) -> Rows:
     r"""Read a table with a header: commas, tabs or semicolons, plain or gzip, UTF-8.
 
-    Lines that begin with "#" before the header are left out.
+    Lines that begin with "#" before the header are left out. A header may begin with "#" itself,
+    as that of ClinVar's ``variant_summary.txt``: where the last of these lines has as many tabs as
+    the line below it.
 
     Raises
     ------
@@ -94,6 +96,9 @@ def read_rows(path: Path_) -> Rows:
         raise InputError(msg)
     lines = text.split("\n")
     comments = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
+    if comments and 0 < lines[comments].count("\t") == lines[comments - 1].count("\t"):
+        comments -= 1
+        lines[comments] = lines[comments].lstrip("#")
     header = lines[comments]
     separator = next((s for s in "\t,;" if s in header), ",")
     found = list(rows_of(path, "\n".join(lines[comments:]), separator))

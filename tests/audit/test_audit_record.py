@@ -76,4 +76,4 @@ def test_the_page_says_the_sentence_first_and_escapes_what_it_was_given():
 def test_an_audit_fits_on_a_screen():
     text = repr(made())
     assert len(text.splitlines()) < 25
-    assert "audit error  It looks at the corner." in text
+    assert "audit error    It looks at the corner." in text

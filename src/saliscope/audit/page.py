@@ -23,6 +23,7 @@ FIGURES: dict[str, str] = {
     "proxies": "saliscope.audit.table_figures:proxy_figures",
     "reason codes": "saliscope.audit.table_figures:reason_figures",
     "identity terms": "saliscope.audit.term_figure:term_figures",
+    "spurious cues": "saliscope.audit.cue_figures:figures",
 }
 """Of each kind of audit: "module:function" of the package, which takes an `Audit` and returns its
 pictures by name, each with a caption."""

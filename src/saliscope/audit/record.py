@@ -235,18 +235,18 @@ class Audit(Record):
 
     def __repr__(self) -> str:
         lines = [f"Audit of {self.name}: {self.what}", f"  {self.sentence}"]
-        lines += [f"  {label:<12} {text}" for label, text in self.facts.items()]
-        lines += [f"  audit error  {found.sentence}" for found in self.errors]
+        lines += [f"  {label:<14} {text}" for label, text in self.facts.items()]
+        lines += [f"  audit error    {found.sentence}" for found in self.errors]
         for place, (name, table) in enumerate(self.frames.items()):
             count = "1 row" if len(table) == 1 else f"{len(table):,} rows"
-            lines.append(f"  {name:<12} {count}: {self.caption(name)}")
+            lines.append(f"  {name:<14} {count}: {self.caption(name)}")
             if not place and len(table):
                 text = table.head(_ROWS).to_string(
                     index=False, line_width=_WIDE, float_format=lambda v: f"{v:.3g}",
                     max_colwidth=40, na_rep="–",
                 )  # fmt: skip
                 lines += [f"    {row}".rstrip() for row in text.splitlines()]
-        lines.append(f"  not said     {self.limits[0]}")
+        lines.append(f"  not said       {self.limits[0]}")
         return "\n".join(lines)
 
 

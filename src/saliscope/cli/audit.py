@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from saliscope.cli.audit_cues import app as cues
 from saliscope.cli.audit_groups import app as groups
 from saliscope.cli.audit_proxies import app as proxies
 from saliscope.cli.audit_reasons import app as reasons
@@ -18,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+app.add_typer(cues)
 app.add_typer(proxies)
 app.add_typer(groups)
 app.add_typer(reasons)

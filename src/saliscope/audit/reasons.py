@@ -129,12 +129,11 @@ def reason_codes(
         (applicants, "applicants", 1), (references, "references", 2), (draws, "draws", 20)
     ):  # fmt: skip
         whole(value, name, least)
-    rng = np.random.default_rng(whole(seed, "seed", 0))
+    rng, limit = np.random.default_rng(whole(seed, "seed", 0)), _limit(threshold, scale)
     chosen = asked(model, table, target)
     parts = chosen.units(groups)
     score = Score(chosen, scale)
     said = score.plain(chosen.rows)
-    limit = _limit(threshold, scale)
     declined = np.flatnonzero(said < limit)
     if not len(declined):
         msg = (

@@ -206,7 +206,7 @@ def test_probabilities_without_log_odds_name_the_remedy() -> None:
     table = people(30)
     model = saliscope.table_model(lambda t: (t["income"] > 0) * 1.0, table)
     with pytest.raises(
-        OptionError, match="probability of [01], which has no log-odds; give scale="
+        OptionError, match=r"probability of [01], which has no log-odds; give scale="
     ):
         reason_codes(model, table)
     audit = reason_codes(model, table, scale="prob")

@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--pictures", type=int, default=4000, help="to train on")
+    parser.add_argument("--pairs", type=int, default=40, help="of pictures, in an audit")
     parser.add_argument("--kinds", nargs="+", default=["marked", "honest", "half", "ignored"])
     args = parser.parse_args()
 
@@ -88,7 +89,16 @@ def main() -> None:
             rows = slice(seen, seen + AUDITED)
             shown, classes = with_mark(given.images, auditing)[rows], given.labels[rows]
             told_, found_ = (
-                cues(model, shown, classes, region, target=label, saliency=None, seed=run)
+                cues(
+                    model,
+                    shown,
+                    classes,
+                    region,
+                    target=label,
+                    pairs=args.pairs,
+                    saliency=None,
+                    seed=run,
+                )
                 for region in (MARK, None)
             )
             place = found_["cues"].iloc[0]

@@ -24,11 +24,13 @@ from saliscope.models.loading import load
 
 __all__ = ["cues"]
 
+Labels = Sequence[Any] | npt.NDArray[Any]
+
 _EXPLAINED = 8  # pictures of a class of which saliency is shown
 
 
 def cues(
-    model: object, images: Any, labels: Sequence[Any], region: Sequence[int] | None = None, *,
+    model: object, images: Any, labels: Labels, region: Sequence[int] | None = None, *,
     target: str | int | None = None, pairs: int = 40, places: int = 50, edge: int | None = None,
     saliency: str | None = "integrated_gradients", budget: int | None = None, seed: int = 0,
     progress: bool | Callable[[Progress], None] = False,
@@ -146,7 +148,7 @@ def cues(
 # -- what is given -------------------------------------------------------------------------------
 
 
-def _named(images: Any, labels: Sequence[Any]) -> list[Input]:
+def _named(images: Any, labels: Labels) -> list[Input]:
     """Return pictures with names."""
     pictures = list(images)
     if len(pictures) != len(labels):
@@ -163,9 +165,9 @@ def _named(images: Any, labels: Sequence[Any]) -> list[Input]:
     ]
 
 
-def _classes(model: Model, labels: Sequence[Any]) -> npt.NDArray[np.int64]:
+def _classes(model: Model, labels: Labels) -> npt.NDArray[np.int64]:
     """Return the index of the class of each picture."""
-    said = np.asarray(labels).tolist() if hasattr(labels, "dtype") else list(labels)
+    said = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
     index = {label: class_index(label, model) for label in dict.fromkeys(said)}
     which = np.array([index[label] for label in said], dtype=np.int64)
     if len(set(which.tolist())) < 2:

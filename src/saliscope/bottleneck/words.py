@@ -1,18 +1,19 @@
 """The document *Bottleneck architecture analysis*: an audit in about five hundred words.
 
-Every number in it is written by `_Numbers`, which keeps it: `Document.numbers` is the table of what
+Every number in it is written by `Numbers`, which keeps it: `Document.numbers` is the table of what
 was written, with the value that it rounds and the table that it comes from.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from saliscope.bottleneck.numbers import Numbers
 from saliscope.bottleneck.record import Audit
+from saliscope.bottleneck.verdicts import passed, standing
 
 __all__ = ["Document", "document"]
 
@@ -34,23 +35,6 @@ class Document:
     numbers: pd.DataFrame
 
 
-class _Numbers:
-    """Writes numbers, and keeps what it wrote."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def __call__(self, value: Any, kind: str, table: str, what: str) -> str:
-        number = float(value)
-        written = {
-            "share": f"{number:.1%}", "count": f"{number:,.0f}", "two": f"{number:.2f}",
-            "one": f"{number:.1f}", "signed": f"{number:+.2f}",
-            "times": f"{number:,.0f}" if number >= 10 else f"{number:.1f}",
-        }[kind].replace("-", "−")  # fmt: skip
-        self.rows.append({"written": written, "value": number, "table": table, "what": what})
-        return written
-
-
 def document(audit: Audit) -> Document:
     """Return the document about an audit.
 
@@ -70,7 +54,7 @@ def document(audit: Audit) -> Document:
     >>> bottleneck.document(found).text.splitlines()[0]
     '# Bottleneck architecture analysis'
     """
-    n = _Numbers()
+    n = Numbers()
     parts = [
         _short(audit), _what(audit, n), _through(audit, n), _fails(audit, n), _moved(audit, n),
         _read(audit, n), _variants(audit, n), _beside(audit, n), _limits(audit),
@@ -93,7 +77,7 @@ def _short(audit: Audit) -> str:
             "everything": "Nearly the whole input can be written again from the bottleneck.",
             "part": "Part of the input can be written again from the bottleneck.",
             "nothing": "No more can be written from the bottleneck than from a wrong one.",
-        }[_passed(audit)])  # fmt: skip
+        }[passed(audit)])  # fmt: skip
     tasks = list(dict.fromkeys(audit["probes"].get("task", ())))
     asked = {
         "folding": ("secondary structure", "contacts"),
@@ -105,7 +89,7 @@ def _short(audit: Audit) -> str:
         known = [task for task in names if task in tasks]
         if not known:
             continue
-        found = [_standing(audit, task) for task in known]
+        found = [standing(audit, task) for task in known]
         word = f"{what} ({', '.join(dict.fromkeys(t.partition(',')[0] for t in known))})"
         can, more = (any(one[k] for one in found) for k in (0, 1))
         said.append(
@@ -118,57 +102,31 @@ def _short(audit: Audit) -> str:
     return _section("In short", *said)
 
 
-def _passed(audit: Audit) -> str:
-    """Return how much goes through: "everything", "part" or "nothing" beyond wrong bottlenecks."""
-    own = audit.accuracy()
-    assert own is not None
-    table = audit["rebuilt"]
-    wrong = table[(table["group"] == "all") & (table["from"] != "bottleneck")]
-    if float(own["low"]) <= float(wrong["high"].max()):
-        return "nothing"
-    return "everything" if float(own["accuracy"]) > 0.9 else "part"
-
-
-def _standing(audit: Audit, task: str) -> tuple[bool, bool]:
-    """Return whether a task can be read off the bottleneck, and surely better than elsewhere."""
-    table = audit["probes"]
-    own = table[table["task"] == task]
-    best = audit.best(task, "bottleneck")
-    if best is None:
-        return (False, False)
-    chance = 0.5 if best["measure"] == "AUROC" else 0.0
-    there = float(best["selectivity low"]) > 0 and float(best["value low"]) > chance
-    others = own[~own["features"].str.contains("bottleneck")]
-    more = there and (others.empty or float(best["value low"]) > float(others["value high"].max()))
-    return there, more
-
-
-def _what(audit: Audit, n: _Numbers) -> str:
+def _what(audit: Audit, n: Numbers) -> str:
     meta = audit.meta
     fixed = not isinstance(meta["slots"], str)
     width = n(meta["width"], "count", "audit.json", "width")
     count = n(meta["slots"], "count", "audit.json", "slots") if fixed else ""
     slots = f"{count} slots of" if fixed else "as many slots as places, of"
-    given = n(meta["inputs"], "count", "audit.json", "inputs")
-    of = f" of {n(meta['families'], 'count', 'audit.json', 'families')} families"
     shown = (
-        "The decoder is shown nothing else" if meta["alone"]
-        else "The decoder is also shown what stands before each place"
+        "the decoder is shown nothing else" if meta["alone"]
+        else "the decoder is also shown what stands before each place"
     )  # fmt: skip
+    given = f"{n(meta['inputs'], 'count', 'audit.json', 'inputs')} inputs"
+    if meta["residues"]:
+        given += f" of {n(meta['families'], 'count', 'audit.json', 'families')} families"
     return _section(
         "What was cut",
-        f"{audit.model} was cut at its module {audit.parts['bottleneck']}: {slots} "
-        f"{width} numbers each between encoder and decoder. {shown}. {given} inputs"
-        f"{of if meta['residues'] else ''} were pressed through it; intervals are of redrawn "
-        "families.",
+        f"{audit.model} was cut at its module {audit.parts['bottleneck']}: {slots} {width} "
+        f"numbers; {shown}. Through it went {given}; intervals are of redrawn families.",
     )
 
 
-def _share(n: _Numbers, row: pd.Series, what: str) -> str:
+def _share(n: Numbers, row: pd.Series, what: str) -> str:
     return n(row["accuracy"], "share", "rebuilt.csv", what)
 
 
-def _through(audit: Audit, n: _Numbers) -> str:
+def _through(audit: Audit, n: Numbers) -> str:
     own = audit.accuracy()
     if own is None:
         return ""
@@ -177,31 +135,30 @@ def _through(audit: Audit, n: _Numbers) -> str:
         n(own[k], "share", "rebuilt.csv", f"all, bottleneck, {k}") for k in ("low", "high")
     )
     names = {
-        "slots in another order": "the slots in another order",
-        "another input's bottleneck": "the bottleneck of another input",
-        "composition": "always writing the commonest",
+        "slots in another order": "from its slots in another order",
+        "another input's bottleneck": "from another input's bottleneck",
+        "composition": "by the commonest alone",
     }
     rows = {k: audit.accuracy(source=k) for k in names}
     known = {k: r for k, r in rows.items() if r is not None}
-    beside = [f"{_share(n, r, f'all, {k}')} by {names[k]}" for k, r in known.items()]
+    beside = [f"{names[k]} {_share(n, r, f'all, {k}')}" for k, r in known.items()]
     unit = "residues" if audit.meta["residues"] else "places"
     meaning = {
         "nothing": "That is no more than a wrong bottleneck or composition gives.",
         "part": "That is more than chance, and far from everything: it is a summary.",
         "everything": "",
-    }[_passed(audit)] or _capacity(audit, n)
+    }[passed(audit)] or _capacity(audit, n)
     return _section(
         "How much goes through",
-        f"From the bottleneck, {said} of {unit} are rebuilt ({low} to {high}), beside "
-        f"{', '.join(beside)}.", meaning,
+        f"From the bottleneck {said} of {unit} are rebuilt ({low} to {high}); {', '.join(beside)}.",
+        meaning,
     )  # fmt: skip
 
 
-def _capacity(audit: Audit, n: _Numbers) -> str:
+def _capacity(audit: Audit, n: Numbers) -> str:
     meta = audit.meta
     text = (
-        "So it keeps a code of the sequence, not a summary of it: no choice of what matters was "
-        "forced."
+        "It keeps a code of the sequence, not a summary: nothing forced a choice of what matters."
     )
     if isinstance(meta["slots"], str) or not meta["residues"]:
         return text
@@ -214,7 +171,7 @@ def _capacity(audit: Audit, n: _Numbers) -> str:
     )
 
 
-def _fails(audit: Audit, n: _Numbers) -> str:
+def _fails(audit: Audit, n: Numbers) -> str:
     table = audit["rebuilt"]
     if table.empty:
         return ""
@@ -244,8 +201,8 @@ def _fails(audit: Audit, n: _Numbers) -> str:
             continue
         one, other = (_share(n, h, f"{group}, {h['label']}") for h in halves if h is not None)
         apart = halves[0]["low"] > halves[1]["high"] or halves[0]["high"] < halves[1]["low"]
-        verb = "differ from" if apart else "do not differ from"
-        said.append(f"{word.capitalize()} residues ({one}) {verb} the rest ({other}).")
+        told = "" if apart else " (no different)"
+        said.append(f"{word.capitalize()} residues: {one}, the rest: {other}{told}.")
     far = own[own["group"] == "beyond the limit"]
     if len(far) == 2:
         inside, outside = (_share(n, r, f"longer, {r['label']}") for _, r in far.iterrows())
@@ -257,14 +214,14 @@ def _fails(audit: Audit, n: _Numbers) -> str:
     return _section("Where it fails", *said)
 
 
-def _numbered(n: _Numbers, label: str, group: str) -> str:
+def _numbered(n: Numbers, label: str, group: str) -> str:
     """Write the numbers of a label, so that they are kept."""
     words = [n(w, "count", "rebuilt.csv", f"{group}, label") if w.isdigit() else w
              for w in label.split()]  # fmt: skip
     return " ".join(words)
 
 
-def _moved(audit: Audit, n: _Numbers) -> str:
+def _moved(audit: Audit, n: Numbers) -> str:
     table = audit["kept"]
     said = []
     if not table.empty:
@@ -296,10 +253,10 @@ def _moved(audit: Audit, n: _Numbers) -> str:
             f"{n(half, 'count', 'slots.csv', 'slots of half the attention')} of "
             f"{n(len(slots), 'count', 'slots.csv', 'slots')} slots."
         )
-    return _section("What moves it, and how much room it uses", *said)
+    return _section("What moves it", *said)
 
 
-def _read(audit: Audit, n: _Numbers) -> str:
+def _read(audit: Audit, n: Numbers) -> str:
     table = audit["probes"]
     if table.empty:
         return ""
@@ -313,7 +270,7 @@ def _read(audit: Audit, n: _Numbers) -> str:
         if mine.empty:
             continue
         best = mine.iloc[int(np.argmax(mine["value"].to_numpy()))]
-        there, _ = _standing(audit, task)
+        there, _ = standing(audit, task)
         value = n(best["value"], "two", "probes.csv", f"{task}, bottleneck")
         gain = n(best["selectivity"], "signed", "probes.csv", f"{task}, bottleneck, selectivity")
         text = f"{task} {value} ({gain}{'' if there else ', not above chance'})"
@@ -328,9 +285,9 @@ def _read(audit: Audit, n: _Numbers) -> str:
         said.append(text)
     dimension = n(table["dimension"].iloc[0], "count", "probes.csv", "dimension")
     head = (
-        f"At {dimension} dimensions, the better of a linear and a nonlinear probe, families held "
-        "out (classes: area under the curve, numbers: rank correlation; in brackets what remains "
-        "beyond the control), beside the best other representation:"
+        f"At {dimension} dimensions, by the better of two probes, families held out (classes: area "
+        "under the curve, numbers: rank correlation; in brackets: beyond the control), beside the "
+        "best other representation:"
     )
     views = ("bottleneck", "decoder, from the bottleneck")
     rows = [audit.best("residue", view) for view in views]
@@ -344,7 +301,7 @@ def _read(audit: Audit, n: _Numbers) -> str:
     return _section("What can be read off it", head, "; ".join(said) + ".", tail)
 
 
-def _variants(audit: Audit, n: _Numbers) -> str:
+def _variants(audit: Audit, n: Numbers) -> str:
     table = audit["variants"]
     if table.empty:
         return ""
@@ -358,23 +315,23 @@ def _variants(audit: Audit, n: _Numbers) -> str:
         held = n(table["slots"].median(), "one", "variants.csv", "median slots of the change")
         one = n(table["share of slot"].median(), "share", "variants.csv", "median share of a slot")
         said.append(
-            f"A median of {held} slots hold nine tenths of the change; the one slot that carries "
-            f"most brings {one} of the change in log odds when it alone is swapped."
+            f"A median of {held} slots hold nine tenths of the change; the slot that carries most, "
+            f"swapped alone, brings {one} of the change in log odds."
         )
         said.append("To survive is not to matter.")
     return _section("Does a variant survive", *said)
 
 
-def _beside(audit: Audit, n: _Numbers) -> str:
+def _beside(audit: Audit, n: Numbers) -> str:
     said = []
     table = audit["similarity"]
     for part in dict.fromkeys(table.get("part", ())):
         own = table[table["part"] == part]
         best = own.iloc[int(np.argmax(own["cka"].to_numpy()))]
         said.append(
-            f"The {part} aligns with layer "
-            f"{n(best['layer'], 'count', 'similarity.csv', f'{part}, layer')} most: "
-            f"{n(best['cka'], 'two', 'similarity.csv', f'{part}, CKA')} (by chance "
+            f"The {part} aligns most with layer "
+            f"{n(best['layer'], 'count', 'similarity.csv', f'{part}, layer')}: "
+            f"{n(best['cka'], 'two', 'similarity.csv', f'{part}, CKA')} (chance "
             f"{n(best['chance'], 'two', 'similarity.csv', f'{part}, chance')})."
         )
     both = audit["agreement"]
@@ -383,8 +340,8 @@ def _beside(audit: Audit, n: _Numbers) -> str:
         chance = n(both["by chance"].mean(), "one", "agreement.csv", "mean by chance")
         rho = n(both["received"].mean(), "signed", "agreement.csv", "mean rank correlation")
         said.append(
-            f"On the same variants, what residues receive in the two encoders correlates by {rho}; "
-            f"of the ten residues that change most, {same} are the same (by chance {chance})."
+            f"On the same variants, what residues receive in both encoders correlates by {rho}; of "
+            f"the ten that change most, {same} are the same (chance {chance})."
         )
     return _section(f"Beside {audit.rival}", *said) if said else ""
 

@@ -26,18 +26,6 @@ LETTERS = keras_toys.LETTERS
 SEQUENCE = "MVHLTPEEKSAVTALWGK"
 
 
-def by_hand(net: Any, ids: np.ndarray, blocks: int = 2) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Go through the layers as the walk-through does; return the output and all scores."""
-    x = net.get_layer("embed")(ids)
-    scores = []
-    for i in range(blocks):
-        seen, weights = net.get_layer(f"attend_{i}")(x, x, return_attention_scores=True)
-        scores.append(weights.detach().numpy()[0])
-        x = net.get_layer(f"norm_{i}")(net.get_layer(f"add_{i}")([x, seen]))
-    out = net.get_layer("end")(net.get_layer("pool")(x))
-    return out.detach().numpy()[0], scores
-
-
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("length", [None, 24])
@@ -67,10 +55,9 @@ SAVES = """
 import sys, numpy as np, keras
 sys.path.insert(0, {tests!r})
 from helpers import keras_toys
-from attention.test_keras_attention import by_hand
 net = keras_toys.transformer(seed=11)
 ids = np.array([[keras_toys.LETTERS.index(a) + 1 for a in {sequence!r}]])
-out, scores = by_hand(net, ids)
+out, scores = keras_toys.by_hand(net, ids)
 net.save("model.keras")
 # The seed's recipe: heads, then queries.
 recipe = np.mean(np.mean(scores[-1], axis=0), axis=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Run, table
+from saliscope.cli.main import main
 from saliscope.variants.coding.edit import Edit
 from saliscope.variants.coding.haplotype import haplotype
 from saliscope.variants.coding.transcript import Transcript
@@ -26,21 +29,26 @@ PANEL = ("--panel", "people.vcf", "--panel-samples", "people.tsv")
 FEW = ("--pairs", "250", "-q")
 
 
-@pytest.fixture
-def edits(work: Path) -> list[Edit]:
-    """Write a gene and its people into the current folder; return the two edits they have."""
+def written(folder: Path) -> list[Edit]:
+    """Write a gene and its people into a folder; return the two edits they have."""
     transcript = transcript_of(61)
     low, high = transcript.span
     row = f"1\ttoy\t{{}}\t{low}\t{high}\t.\t+\t{{}}\t{{}}\n"
-    (work / "toy.gff3").write_text(
+    (folder / "toy.gff3").write_text(
         "##gff-version 3\n#!genome-build GRCh38\n"
         + row.format("mRNA", ".", "ID=t;transcript_id=T.1;gene=TOY")
         + row.format("CDS", "0", "ID=c;Parent=t;gene=TOY")
     )
-    (work / "toy.fa").write_text(f">T.1\n{transcript.cds}\n")
+    (folder / "toy.fa").write_text(f">T.1\n{transcript.cds}\n")
     chosen = [missense_edit(transcript, 40), missense_edit(transcript, 20)]
-    write_people(work, transcript, chosen, PEOPLE, GROUPS)
+    write_people(folder, transcript, chosen, PEOPLE, GROUPS)
     return chosen
+
+
+@pytest.fixture
+def edits(work: Path) -> list[Edit]:
+    """Write a gene and its people into the current folder; return the two edits they have."""
+    return written(work)
 
 
 def names(edits: list[Edit]) -> list[str]:
@@ -48,23 +56,46 @@ def names(edits: list[Edit]) -> list[str]:
     return [haplotype(transcript, [edit]).changes[0].coding for edit in edits]
 
 
-def test_a_person_is_interpreted(run: Callable[..., Run], work: Path, edits: list[Edit]) -> None:
-    done = run("variants", "interpret", "--vcf", "people.vcf", "--sample", "ann", *GENE, *PANEL,
-               "-o", "out", *FEW)  # fmt: skip
-    assert (done.code, done.err) == (0, "")
-    assert done.new == [
-        "out", "out/interpretation.json", "out/linkage.csv", "out/report.html", "out/variants.csv",
+@pytest.fixture(scope="module")
+def interpreted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Edit]]:
+    """Return the folder that one person is interpreted into, with tables, and the edits."""
+    work = tmp_path_factory.mktemp("person")
+    edits = written(work)
+    one, other = names(edits)
+    change = haplotype(transcript_of(61), edits[:1]).changes[0]
+    both = ";".join(name.removeprefix("c.") for name in (other, one))
+    (work / "stars.csv").write_text(
+        f"allele,function,coding\n*1,Normal Function,c.=\n*7,Low Function,{one}\n"
+        f"*8,No Function,c.[{both}]\n"
+    )
+    (work / "assay.tsv").write_text(f"hgvs_pro\tscore\n{change.protein}\t0.375\n")
+    (work / "parts.tsv").write_text("start\tend\tname\ttype\n10\t30\tlid\tdomain\n")
+    said = io.StringIO()
+    with contextlib.chdir(work), contextlib.redirect_stderr(said):
+        main([
+            "variants", "interpret", "--vcf", "people.vcf", "--sample", "ann", *GENE, *PANEL,
+            "--stars", "stars.csv", "--assays", "assay.tsv", "--features", "parts.tsv",
+            "-o", "out", *FEW,
+        ])  # fmt: skip
+    assert said.getvalue() == ""
+    return work / "out", edits
+
+
+def test_a_person_is_interpreted(interpreted: tuple[Path, list[Edit]]) -> None:
+    out, edits = interpreted
+    assert sorted(file.name for file in out.rglob("*")) == [
+        "interpretation.json", "linkage.csv", "report.html", "variants.csv",
     ]  # fmt: skip
-    rows = table(work / "out" / "variants.csv")
+    rows = table(out / "variants.csv")
     one, other = names(edits)
     assert sorted(row["coding"] for row in rows) == sorted([one, one, other])
-    whole = json.loads((work / "out" / "interpretation.json").read_text())
+    whole = json.loads((out / "interpretation.json").read_text())
     assert whole["sample"] == "ann"
     assert "left out of every count" in " ".join(whole["population"])
     carried = {row["coding"]: (row["carriers_A"], row["carriers_B"]) for row in rows}
     assert carried == {one: ("2", "2"), other: ("1", "2")}  # ann is left out
-    assert "ann" in (work / "out" / "report.html").read_text()
-    linked = table(work / "out" / "linkage.csv")
+    assert "ann" in (out / "report.html").read_text()
+    linked = table(out / "linkage.csv")
     assert [(row["person"], row["group"]) for row in linked] == [
         ("one copy", "all"), ("one copy", "A"), ("one copy", "B"),
     ]  # fmt: skip
@@ -73,27 +104,15 @@ def test_a_person_is_interpreted(run: Callable[..., Run], work: Path, edits: lis
     assert both == [("4", "5", "2"), ("1", "3", "0"), ("3", "2", "2")]
 
 
-def test_tables_stand_on_the_page(run: Callable[..., Run], work: Path, edits: list[Edit]) -> None:
+def test_tables_stand_on_the_page(interpreted: tuple[Path, list[Edit]]) -> None:
+    out, edits = interpreted
     one, other = names(edits)
-    transcript = transcript_of(61)
-    change = haplotype(transcript, edits[:1]).changes[0]
-    both = ";".join(name.removeprefix("c.") for name in (other, one))
-    (work / "stars.csv").write_text(
-        f"allele,function,coding\n*1,Normal Function,c.=\n*7,Low Function,{one}\n"
-        f"*8,No Function,c.[{both}]\n"
-    )
-    (work / "assay.tsv").write_text(f"hgvs_pro\tscore\n{change.protein}\t0.375\n")
-    (work / "parts.tsv").write_text("start\tend\tname\ttype\n10\t30\tlid\tdomain\n")
-    done = run("variants", "interpret", "--vcf", "people.vcf", "--sample", "ann", *GENE, *PANEL,
-               "--stars", "stars.csv", "--assays", "assay.tsv", "--features", "parts.tsv",
-               "-o", "out", *FEW)  # fmt: skip
-    assert (done.code, done.err) == (0, "")
-    page = (work / "out" / "report.html").read_text()
+    page = (out / "report.html").read_text()
     assert "(*8, catalogued function: No Function)" in page
     assert "(*7, catalogued function: Low Function)" in page
     assert "0.375 (assay.tsv, column score)" in page
     assert ">lid<" in page
-    whole = json.loads((work / "out" / "interpretation.json").read_text())
+    whole = json.loads((out / "interpretation.json").read_text())
     assert any(note.startswith("star alleles from stars.csv") for note in whole["notes"])
     assert {(c["star"], c["function"]) for c in whole["copies"]} == {
         ("*8", "No Function"), ("*7", "Low Function"),

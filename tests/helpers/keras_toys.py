@@ -74,3 +74,15 @@ def transformer(
 def protein(dtype: torch.dtype) -> Any:
     """Return the transformer as a model of proteins."""
     return from_object(transformer(dtype), LETTERS, "keras protein")
+
+
+def by_hand(net: Any, ids: np.ndarray, blocks: int = 2) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Go through the layers as the walk-through does; return the output and all scores."""
+    x = net.get_layer("embed")(ids)
+    scores = []
+    for i in range(blocks):
+        seen, weights = net.get_layer(f"attend_{i}")(x, x, return_attention_scores=True)
+        scores.append(weights.detach().numpy()[0])
+        x = net.get_layer(f"norm_{i}")(net.get_layer(f"add_{i}")([x, seen]))
+    out = net.get_layer("end")(net.get_layer("pool")(x))
+    return out.detach().numpy()[0], scores

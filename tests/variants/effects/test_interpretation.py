@@ -189,7 +189,7 @@ def test_an_additive_encoder_has_no_interaction(people: tuple[Calls, Panel]) -> 
         assert "background-dependent" not in effect.reading
 
 
-@pytest.mark.parametrize("seed", range(100 if "SALISCOPE_SLOW" in os.environ else 8))
+@pytest.mark.parametrize("seed", range(100 if "SALISCOPE_SLOW" in os.environ else 4))
 def test_a_planted_background_effect_is_found(
     people: tuple[Calls, Panel], transcript: Transcript, edits: list[Edit], seed: int
 ) -> None:

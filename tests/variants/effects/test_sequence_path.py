@@ -22,21 +22,22 @@ def model() -> Any:
 
 
 def soft_score(model: Any, rows: torch.Tensor) -> torch.Tensor:
-    """Return s(X) for soft one-hot rows (residues, 20), written from the equation alone."""
+    """Return s(X) for soft one-hot rows (..., residues, 20), written from the equation alone."""
     module, ids = model.module, [model.token_id(a) for a in LETTERS]
+    rows = rows.reshape(-1, *rows.shape[-2:])
     inner = rows @ module.get_input_embeddings().weight[ids]
-    (sample,) = model.prepare("A" * len(rows))
-    tokens = torch.from_numpy(sample.context["ids"])[None]
+    (sample,) = model.prepare("A" * rows.shape[1])
+    tokens = torch.from_numpy(sample.context["ids"]).expand(len(rows), -1)
 
     def put(_m: object, _a: object, out: torch.Tensor) -> torch.Tensor:
         out = out.clone()
-        out[0, sample.units.kept] = inner
+        out[:, sample.units.kept] = inner
         return out
 
     handle = module.get_input_embeddings().register_forward_hook(put)
     logits = module(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits
     handle.remove()
-    log_p = logits[0, sample.units.kept].log_softmax(-1)[:, ids]
+    log_p = logits[:, sample.units.kept].log_softmax(-1)[..., ids]
     return (rows * log_p).sum()
 
 
@@ -58,14 +59,14 @@ def test_the_attributions_sum_to_the_ratio_and_unchanged_residues_get_zero(model
 
 
 def test_the_path_equals_a_slow_sum_over_many_nodes(model: Any) -> None:
+    reference, subject = "MVHLTPEEKSAV", "MVHLTPVEKSKV"
     nodes, weights = np.polynomial.legendre.leggauss(200)
-    low, high = one_hot(REFERENCE), one_hot(SUBJECT)
-    total = torch.zeros(len(SUBJECT), dtype=torch.float64)
-    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-        rows = (low + node * (high - low)).requires_grad_()
-        (slope,) = torch.autograd.grad(soft_score(model, rows), rows)
-        total += weight * (slope * (high - low)).sum(1)
-    path = sequence_path(model, REFERENCE, SUBJECT, tolerance=1e-4)
+    low, high = one_hot(reference), one_hot(subject)
+    steps = torch.from_numpy((nodes + 1) / 2)[:, None, None]
+    rows = (low + steps * (high - low)).requires_grad_()
+    (slopes,) = torch.autograd.grad(soft_score(model, rows), rows)
+    total = torch.from_numpy(weights / 2) @ (slopes * (high - low)).sum(-1)
+    path = sequence_path(model, reference, subject, tolerance=1e-4)
     np.testing.assert_allclose(path.values, total.numpy(), atol=2e-3 * np.abs(total).sum())
 
 

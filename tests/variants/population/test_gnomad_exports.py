@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import tempfile
 from pathlib import Path
@@ -27,6 +28,7 @@ from variants.population.synthetic_exports import (
     write,
 )
 
+loaded = functools.cache(load_population)
 ALLELE = Allele("17", 43045629, "A", "G")
 REAL = {
     "v2.1.1_ACE2_ENSG00000130234_2020_11_05.csv": (243, "gnomAD v2.1.1", "GRCh37", 8),
@@ -44,7 +46,7 @@ REAL = {
 @pytest.mark.parametrize("name", REAL)
 def test_real_files_load_and_their_groups_add_up(name: str) -> None:
     rows, source, build, groups = REAL[name]
-    found = load_population(GNOMAD / name)
+    found = loaded(GNOMAD / name)
     assert len(found.variants) == rows
     assert found.source == f"{source} browser export"
     assert (found.build, len(found.groups)) == (build, groups)
@@ -60,7 +62,7 @@ def test_real_files_load_and_their_groups_add_up(name: str) -> None:
 
 @needs_data
 def test_a_blank_group_is_not_measured_rather_than_zero() -> None:
-    found = load_population(GNOMAD / "v4.0.0_BRCA1_ENSG00000012048_2024_03_04.csv")
+    found = loaded(GNOMAD / "v4.0.0_BRCA1_ENSG00000012048_2024_03_04.csv")
     blank = [v for v in found.variants.values() if v.groups["ami"] == Counts(None, None)]
     assert len(blank) == 4073
     assert blank[0].groups["ami"].frequency is None
@@ -69,7 +71,7 @@ def test_a_blank_group_is_not_measured_rather_than_zero() -> None:
 
 @needs_data
 def test_a_known_row_of_iapp() -> None:
-    found = load_population(GNOMAD / "v4.1.0_IAPP_ENSG00000121351.csv")
+    found = loaded(GNOMAD / "v4.1.0_IAPP_ENSG00000121351.csv")
     ser53gly = found.variants[Allele("12", 21378313, "A", "G")]
     assert ser53gly.total == Counts(383, 1614220, 3, 0)
     assert ser53gly.total.carriers == 380
@@ -83,7 +85,7 @@ def test_a_known_row_of_iapp() -> None:
 
 @needs_data
 def test_xx_and_xy_apart_on_x() -> None:
-    found = load_population(GNOMAD / "v3.1_ACE2_ENSG00000130234_2021_02_07.csv")
+    found = loaded(GNOMAD / "v3.1_ACE2_ENSG00000130234_2021_02_07.csv")
     one = found.variants[Allele("X", 15564175, "T", "C")]
     assert one.sexes == {"XX": Counts(1220, None, 19), "XY": Counts(462, None, 0, 462)}
     assert one.sexes["XX"].carriers == 1201

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from saliscope.core.errors import InputError
@@ -13,6 +15,7 @@ from saliscope.variants.population.match import Matched, match
 from saliscope.variants.population.record import Counts, Population, PopulationVariant
 from variants.population.population_data import GNOMAD, brca1, needs_data, protein, vhl
 
+loaded = functools.cache(load_population)
 IAPP = "MGILKLQVFLIVLSVALNHLKATPIESHQVEKRKCNTATCATQRLANFLVHSSNNFGAILSSTNVGSNTYGKRNAVEVLKREPLNYLPL"
 BRCA1_V4 = "v4.0.0_BRCA1_ENSG00000012048_2024_03_04.csv"
 BRCA1_V2 = "v2.1.1_BRCA1_unnamed_export.csv"
@@ -29,27 +32,27 @@ VHL_V2 = "v2.1.1_VHL_ENSG00000134086_2019_10_04.csv"
     ],
 )
 def test_residues_of_the_source_fit_the_protein(name: str, of: str, rows: int) -> None:
-    found = fit(load_population(GNOMAD / name), protein(of))
+    found = fit(loaded(GNOMAD / name), protein(of))
     assert (found.fitting, found.total, found.misfits) == (rows, rows, ())
 
 
 @needs_data
 def test_residues_on_the_right_transcript_only() -> None:
-    iapp = load_population(GNOMAD / "v4.1.0_IAPP_ENSG00000121351.csv")
+    iapp = loaded(GNOMAD / "v4.1.0_IAPP_ENSG00000121351.csv")
     own = fit(iapp, IAPP, transcripts=["ENST00000240652"])
     assert (own.fitting, own.total) == (123, 123)
-    brca = load_population(GNOMAD / BRCA1_V4)
+    brca = loaded(GNOMAD / BRCA1_V4)
     found = fit(brca, brca1("GRCh38").protein)
     assert (found.fitting, found.total) == (3006, 3095)
     found = fit(brca, brca1("GRCh38").protein, transcripts=["ENST00000357654.9"])
     assert (found.fitting, found.total) == (2999, 2999)
     # 966 missense rows of the export on ENST00000471181, of which 753 fit (see the MANIFEST)
-    old = load_population(GNOMAD / BRCA1_V2)
+    old = loaded(GNOMAD / BRCA1_V2)
     missense = {a: v for a, v in old.variants.items() if v.consequence == "missense_variant"}
     part = Population(old.source, old.file, old.build, old.groups, missense)
     found = fit(part, brca1("GRCh37").protein)
     assert (found.fitting, found.total) == (753, 966)
-    vhl_rows = fit(load_population(GNOMAD / VHL_V2), vhl(None).protein)
+    vhl_rows = fit(loaded(GNOMAD / VHL_V2), vhl(None).protein)
     assert (vhl_rows.fitting, vhl_rows.total) == (152, 152)
 
 
@@ -59,7 +62,7 @@ def _listed(found: Matched, reason: str) -> list[int]:
 
 @needs_data
 def test_brca1_on_its_transcript() -> None:
-    rows = load_population(GNOMAD / BRCA1_V4)
+    rows = loaded(GNOMAD / BRCA1_V4)
     transcript = brca1("GRCh38")
     assert len(transcript.protein) == 1863
     with pytest.raises(InputError) as caught:
@@ -92,7 +95,7 @@ def test_brca1_on_its_transcript() -> None:
 
 @needs_data
 def test_rows_on_another_transcript_are_listed_with_what_they_say() -> None:
-    rows = load_population(GNOMAD / BRCA1_V2)
+    rows = loaded(GNOMAD / BRCA1_V2)
     found = match(rows, brca1("GRCh37"), names={"NM_007294.4": ["ENST00000471181"]})
     assert found.reasons["transcript"] == 31
     first = next(one for one in found.unmatched if one.reason == "consequence")
@@ -105,7 +108,7 @@ def test_rows_on_another_transcript_are_listed_with_what_they_say() -> None:
 
 @needs_data
 def test_vhl_by_place() -> None:
-    rows = load_population(GNOMAD / VHL_V2)
+    rows = loaded(GNOMAD / VHL_V2)
     found = match(rows, vhl("GRCh37"))
     assert (len(found.matched), found.reasons) == (236, {"outside": 148, "edge": 1})
     assert _listed(found, "edge") == [359]
@@ -113,7 +116,7 @@ def test_vhl_by_place() -> None:
 
 @needs_data
 def test_vhl_by_name_gives_what_its_place_gives() -> None:
-    rows = load_population(GNOMAD / VHL_V2)
+    rows = loaded(GNOMAD / VHL_V2)
     bare = vhl(None)
     named, placed = match(rows, bare), match(rows, vhl("GRCh37"))
     # c.*1_*3delAGA begins behind the stop codon, by its place it reaches over the edge

@@ -8,7 +8,6 @@ every feature by hand, so that slopes differ between positions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,27 +17,11 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from helpers import toys
-from saliscope import OptionError, RefusedError, explain, load
+from helpers.features import FIRST, METHODS, SECOND, X, toy
+from saliscope import OptionError, RefusedError, explain
 from saliscope.core.registry import get_method
 from saliscope.show.report import html
 
-X = torch.tensor([[[[0.0, 1.0, 2.0]]]], dtype=torch.float64)
-METHODS = ("grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam")
-
-
-def toy(*heads: Sequence[float], features: Sequence[tuple[float, float]] = ((1, 0), (-1, 2)),
-        width: int = 3) -> nn.Sequential:  # fmt: skip
-    """Return relu(w x + b) per feature, then a head per output over (features, positions)."""
-    conv = nn.Conv2d(1, len(features), 1).double()
-    head = toys.linear(heads)
-    with torch.no_grad():
-        conv.weight.copy_(torch.tensor([w for w, _ in features]).reshape(-1, 1, 1, 1))
-        conv.bias.copy_(torch.tensor([b for _, b in features]))
-    return nn.Sequential(conv, nn.ReLU(), nn.Flatten(), head).eval()
-
-
-FIRST = (3, 0, 0, 1, 1, -5)
-SECOND = (0, -1, -1, 0, 0, -3)
 # Score-CAM of the first output: masks (0, 1/2, 1) and (1, 1/2, 0) give the inputs (0, 1/2, 2) and
 # (0, 1/2, 0), with scores 2 + 3/2 = 7/2 and 2 + 3/2 - 10 = -13/2.
 W = 1 / (1 + math.exp(-10.0))
@@ -178,102 +161,6 @@ def test_the_predicted_class_of_each_example() -> None:
     a = explain(toy((1, 1, 1, 0, 0, 0), (0, 0, 0, 1, 1, 1)), rows, "grad_cam")
     assert a.target == "predicted class"
     assert a.data["class"].values.tolist() == ["0", "1"]
-
-
-# -- the pass ------------------------------------------------------------------------------------
-
-
-class _NoWayBack(torch.autograd.Function):
-    @staticmethod
-    def forward(_ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(_ctx: Any, _gradient: torch.Tensor) -> torch.Tensor:
-        msg = "the backward pass went beyond the layer"
-        raise AssertionError(msg)
-
-
-class Watched(nn.Module):
-    """A net whose part before the layer must not be differentiated."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.late = toy(FIRST, SECOND)
-        self.graphs: list[bool] = []
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Note whether there is a graph before the layer."""
-        before = _NoWayBack.apply(x)
-        self.graphs.append(before.requires_grad)
-        logits: torch.Tensor = self.late(before)
-        return logits
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_way_back_stops_at_the_layer(method: str) -> None:
-    net = Watched()
-    parameters = list(net.parameters())
-    parameters[0].grad = torch.full_like(parameters[0], 7.0)
-    a = explain(net, X, method, [0, 1], layer="late.1")
-    assert a.to_numpy().any()
-    # The first pass looks for layers, and has a graph to know on which ones the output depends.
-    assert net.graphs[0] is False
-    assert not any(net.graphs[2:])
-    assert [p.grad is not None for p in parameters] == [True, False, False]
-    assert bool((parameters[0].grad == 7).all())
-    assert all(p.requires_grad for p in parameters)
-
-
-def test_all_targets_and_examples_come_from_one_forward_pass() -> None:
-    net, model = toy(FIRST, SECOND), load(toy(FIRST, SECOND))
-    explain(model, X.repeat(4, 1, 1, 1), "grad_cam", [0, 1])
-    with toys.Calls(model.module) as calls:
-        a = explain(model, X.repeat(4, 1, 1, 1), "grad_cam", [0, 1])
-    assert calls.sizes == [4]
-    assert a.evaluations == 4
-    alone = explain(net, X, "grad_cam", [0, 1])
-    np.testing.assert_allclose(a.to_numpy(), np.repeat(alone.to_numpy(), 4, axis=1), atol=1e-14)
-
-
-class InPlace(nn.Module):
-    """Changes what the layer gave, after it gave it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer, self.head = toy(FIRST)[:1], toy(FIRST)[3]
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Double in place."""
-        inner = self.layer(x)
-        inner.mul_(2)
-        logits: torch.Tensor = self.head(inner.flatten(1))
-        return logits
-
-
-def test_what_is_changed_in_place_afterwards_is_seen_before() -> None:
-    a = explain(InPlace(), X, "grad_cam", 0, layer="layer")
-    np.testing.assert_allclose(a.to_numpy()[0, 0], [0, 0, 4])  # twice the slopes
-    assert explain(InPlace(), X, "layer_cam", 0).provenance["layer"]["name"] == "layer"
-
-
-@pytest.mark.parametrize("kind", ["tuple", "list", "dict", "named"])
-def test_a_layer_may_give_a_container(kind: str) -> None:
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer, self.head = toys.Wrapped(toy(FIRST)[:2], kind), toy(FIRST)[3]
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            out = self.layer(x)
-            inner = out["logits"] if kind == "dict" else out[0]
-            logits: torch.Tensor = self.head(inner.flatten(1))
-            return logits
-
-    for method in METHODS:
-        a = explain(Net(), X, method, 0, layer="layer")
-        plain = explain(toy(FIRST), X, method, 0)
-        np.testing.assert_allclose(a.to_numpy(), plain.to_numpy(), atol=1e-12)
 
 
 # -- what is told --------------------------------------------------------------------------------

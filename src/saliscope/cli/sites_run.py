@@ -54,7 +54,7 @@ def scan(
         if own is None:
             silent.append(record.name)
             continue
-        letters = checked_letters(str(record.raw), record.name)
+        letters = checked_letters(str(record.raw), f"{fasta}, {record.name}")
         given.append(own.on(letters, name=record.name, kinds=kinds))
     if not given:
         names = ", ".join(a.accession or "without a name" for a in known[:5])

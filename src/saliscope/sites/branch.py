@@ -161,8 +161,9 @@ def _columns(lineage: Lineage) -> list[list[tuple[int, int]]]:
         return [_same_columns(one, other) for one, other in steps]
     if any("-" in row for row in rows):
         odd = next(i for i, row in enumerate(rows) if len(row) != len(rows[0]))
+        where = f"{lineage.path}: " if lineage.path else ""
         msg = (
-            f"{lineage.names[0]} has {len(rows[0])} columns and {lineage.names[odd]} "
+            f"{where}{lineage.names[0]} has {len(rows[0])} columns and {lineage.names[odd]} "
             f"{len(rows[odd])}; sequences with gaps are aligned, and equally long: align them "
             "again, or leave out the gaps"
         )

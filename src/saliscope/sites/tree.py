@@ -27,11 +27,14 @@ class Lineage:
         As the files have them: all of one length where they are aligned.
     notes : tuple of str
         What was left out.
+    path : str
+        Where the sequences come from, for messages.
     """
 
     names: tuple[str, ...]
     sequences: tuple[str, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    path: str = ""
 
 
 def read_lineage(
@@ -75,6 +78,7 @@ def read_lineage(
     paths = [sequences] if isinstance(sequences, (str, bytes)) or not isinstance(
         sequences, Sequence
     ) else list(sequences)  # fmt: skip
+    where = ", ".join(map(str, paths))
     known = _records(paths)
     keys = [next((k for k in (f"{number}_{n}", n) if k in known), None) for n in names]
     notes: tuple[str, ...] = ()
@@ -83,7 +87,6 @@ def read_lineage(
         names, keys = names[1:], keys[1:]
     missing = [n for n, k in zip(names, keys, strict=True) if k is None]
     if missing:
-        where = ", ".join(map(str, paths))
         msg = (
             f"{tree}: {len(missing)} of {len(names)} nodes on the way to {tip!r} have no sequence "
             f"in {where}, the first is {missing[0]!r}; name the records as the nodes, or "
@@ -93,7 +96,8 @@ def read_lineage(
     if len(names) < 2:
         msg = f"{tree}: no node above {tip!r} has a sequence; name a tip with ancestors above it"
         raise InputError(msg)
-    return Lineage(tuple(names), tuple(known[k] for k in keys if k is not None), notes)
+    rows = tuple(known[k] for k in keys if k is not None)
+    return Lineage(tuple(names), rows, notes, where)
 
 
 def _records(paths: Sequence[Path_]) -> dict[str, str]:

@@ -24,7 +24,7 @@ TABLE = pd.DataFrame(
 def made(**more: object) -> Audit:
     wrong = Finding("spurious_cue", "error", "It looks at the corner.", "Look at the data.")
     return Audit.of(
-        "spurious cues", model="toy", verdict="caught", sentence="Caught: <the corner>.",
+        "toys", model="toy", verdict="caught", sentence="Caught: <the corner>.",
         frames={"places": TABLE, "none": TABLE.iloc[:0]},
         captions={"places": "what was pasted", "none": "nothing"}, facts={"Pictures": "4"},
         limits=["Only pasted patches were tried."], findings=[wrong],

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.cases import ABLE, Case, general, names
+from helpers.cases import ABLE, Case, names
 from saliscope import RefusedError, explain
 
 CLOSE = {torch.float64: 1e-12, torch.float32: 1e-4, torch.bfloat16: 0.25, torch.float16: 0.1}
@@ -38,7 +38,7 @@ def test_a_model_without_weights_has_a_map_of_zeros(method: str, case: Case) -> 
             for part in linear(model.module):
                 for parameter in part.parameters():
                     parameter.zero_()
-        options = {"method": method, "target": case.targets[0], **general(method)}
+        options = {"method": method, "target": case.targets[0], **case.options(method)}
         if method in LAYERS:  # a layer is not inferred where none counts
             with pytest.raises(RefusedError, match="layer="):
                 explain(model, case.inputs[0], **options)
@@ -61,7 +61,7 @@ def test_dead_units_and_inputs_of_zeros_divide_by_nothing(method: str, case: Cas
                 part.weight[:half] = 0
                 if part.bias is not None:
                     part.bias[:half] = 0
-        a = explain(model, raw, method, case.targets[0], **general(method))
+        a = explain(model, raw, method, case.targets[0], **case.options(method))
         finite(a)
         maps[dtype] = a.to_numpy()
     wide = maps[torch.float64]

@@ -15,7 +15,7 @@ import torch
 
 import saliscope
 from helpers import state, tokens, toys
-from helpers.cases import ABLE, KEYED, Case, general, known, names
+from helpers.cases import ABLE, KEYED, TABLES, Case, known, names
 from saliscope import Attribution, ModelError, OutOfMemoryError, SaliscopeError, explain
 from saliscope.core.registry import methods
 from saliscope.models.text import TextModel
@@ -25,7 +25,7 @@ pairs = pytest.mark.parametrize(("method", "case"), ABLE, ids=names)
 
 @pairs
 def test_memory_that_runs_out_changes_nothing_but_a_finding(method: str, case: Case) -> None:
-    options = {"method": method, "target": case.targets[0], **general(method)}
+    options = {"method": method, "target": case.targets[0], **case.options(method)}
     model = case.make(torch.float64)
     with state.unchanged(model.module), toys.Calls(model.module, most=2) as calls:
         got = explain(model, list(case.inputs), **options)
@@ -47,7 +47,7 @@ def test_memory_that_never_suffices_is_one_clear_error(method: str, case: Case) 
         toys.Calls(model.module, most=0) as calls,
         refused as caught,
     ):
-        explain(model, case.inputs[0], method, case.targets[0], **general(method))
+        explain(model, case.inputs[0], method, case.targets[0], **case.options(method))
     assert "\n" not in str(caught.value)
     assert calls.sizes == []
 
@@ -74,7 +74,7 @@ def bad_input(case: Case) -> Any:
 
 @pairs
 def test_one_bad_record_does_not_lose_the_others(method: str, case: Case) -> None:
-    options = {"method": method, "target": case.targets[0], **general(method)}
+    options = {"method": method, "target": case.targets[0], **case.options(method)}
     model = case.shared(torch.float64)
     inputs = [case.inputs[0], bad_input(case), case.inputs[1], None]
     got = explain(model, inputs, errors="collect", **options)
@@ -132,17 +132,20 @@ def read_before(inputs: Sequence[Any], method: str) -> int:
 def test_duplicates_are_computed_once(method: str, case: Case) -> None:
     if case.name not in KEYED:
         inputs = [case.inputs[0], case.inputs[0]]
-        got = explain(case.make(torch.float64), inputs, method, case.targets[0], **general(method))
+        got = explain(
+            case.make(torch.float64), inputs, method, case.targets[0], **case.options(method)
+        )
         assert got[0].evaluations == got[1].evaluations > 0  # tensors have no natural key
         return
     inputs = [case.inputs[0], case.inputs[1], case.inputs[0]]
     model = case.make(torch.float64)
     with toys.Calls(model.module) as calls:
-        got = explain(model, inputs, method, case.targets[0], **general(method))
+        got = explain(model, inputs, method, case.targets[0], **case.options(method))
     assert got[2].evaluations == 0
     np.testing.assert_array_equal(got[0].to_numpy(), got[2].to_numpy())
     assert got[0].score == got[2].score
-    looks = int(case.name == "image" and "layer" in methods()[method].takes)  # for that layer
+    layer = "layer" in methods()[method].takes
+    looks = int(case.name in TABLES) + (layer and case.name in {"image", "columns"})
     if case.name == "line":
         looks = read_before(inputs, method)
     assert sum(calls.sizes) - alone(calls) - looks == got[0].evaluations + got[1].evaluations
@@ -152,11 +155,12 @@ def test_duplicates_are_computed_once(method: str, case: Case) -> None:
 def test_rows_are_counted_as_the_module_sees_them(method: str, case: Case) -> None:
     model = case.make(torch.float64)
     with toys.Calls(model.module) as calls:
-        got = explain(model, list(case.inputs), method, case.targets[0], **general(method))
+        got = explain(model, list(case.inputs), method, case.targets[0], **case.options(method))
     # A module on tensors is looked at once per shape of input, and so are the layers of any.
     tensors = case.name not in KEYED
     shapes = len({raw.shape[1:] for raw in case.inputs}) if tensors else 1
-    probes = shapes * (tensors + ("layer" in methods()[method].takes))
+    looked = tensors or case.name in TABLES
+    probes = shapes * (looked + ("layer" in methods()[method].takes))
     if case.name == "line":
         probes = read_before(case.inputs, method)
     assert sum(a.evaluations for a in got) == sum(calls.sizes) - probes - alone(calls)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.cases import ABLE, CASES, UNABLE, Case, general, known, names
+from helpers.cases import ABLE, CASES, UNABLE, Case, known, names
 from saliscope import RefusedError, explain
 from saliscope.core.registry import methods
 
 pairs = pytest.mark.parametrize(("method", "case"), ABLE, ids=names)
+WIDE = {"function", "estimator", "black box"}
+"""Cases that compute in float64 whatever is asked for."""
 CLOSE = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 
@@ -46,8 +48,8 @@ def test_what_a_model_does_not_offer_is_refused_by_name(method: str, case: Case)
 @pairs
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_packing_changes_nothing(method: str, case: Case, dtype: torch.dtype) -> None:
-    share = 1e-12 if case.name == "function" else CLOSE[dtype]
-    options = {"method": method, **general(method, 9)}
+    share = 1e-12 if case.name in WIDE else CLOSE[dtype]
+    options = {"method": method, **case.options(method, 9)}
     (one, two), inputs = case.targets, list(case.inputs)
     model = case.shared(dtype)
     alone = [explain(model, raw, target=one, **options) for raw in inputs]
@@ -71,12 +73,12 @@ def test_packing_changes_nothing(method: str, case: Case, dtype: torch.dtype) ->
 def test_reduced_precision_is_near_double_and_accumulates_wide(
     method: str, case: Case, dtype: torch.dtype
 ) -> None:
-    options = {"method": method, "target": case.targets[0], **general(method)}
+    options = {"method": method, "target": case.targets[0], **case.options(method)}
     a = explain(case.make(dtype), case.inputs[0], **options)
     exact = known(method, case)[0].to_numpy()
     assert a.to_numpy().dtype == np.float64
     assert np.isfinite(a.to_numpy()).all()
-    reduced = case.name != "function" and dtype != torch.float32
+    reduced = case.name not in WIDE and dtype != torch.float32
     assert ("reduced_precision" in a.health) == reduced
     # Differences of scores lose digits, so the bound is on the angle between the maps.
     x, y = a.to_numpy().ravel(), exact.ravel()
@@ -91,7 +93,7 @@ def test_one_seed_gives_the_same_bytes(method: str, case: Case) -> None:
         "target": case.targets[0],
         "seed": 7,
         "budget": 1,
-        **general(method, 9),
+        **case.options(method, 9),
     }
     model = case.make(torch.float32)
     torch.manual_seed(1)  # the user's own random state does not reach the numbers
@@ -106,7 +108,7 @@ def test_one_seed_gives_the_same_bytes(method: str, case: Case) -> None:
 @pairs
 def test_a_list_and_an_iterator_give_the_same_and_spare_the_inputs(method: str, case: Case) -> None:
     before = [i.clone() if isinstance(i, torch.Tensor) else i for i in case.inputs]
-    model, options = case.shared(torch.float64), general(method)
+    model, options = case.shared(torch.float64), case.options(method)
     many = explain(model, list(case.inputs), method, case.targets[0], **options)
     assert isinstance(many, list)
     same(maps(many), maps(list(known(method, case))), 1e-12)
@@ -131,7 +133,7 @@ def test_labels_and_provenance_are_complete(method: str, case: Case) -> None:
         assert a.text == case.inputs[0]
         assert len(a.to_frame()) == a.values.size
     both = explain(
-        case.shared(torch.float64), case.inputs[0], method, case.targets[1], **general(method)
+        case.shared(torch.float64), case.inputs[0], method, case.targets[1], **case.options(method)
     )
     assert both.values.dims[0] == "target"
     assert len(both.target) == 2

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from helpers import state, tokens, toys
-from helpers.cases import ABLE, CASES, Case, general, known, names
+from helpers.cases import ABLE, CASES, Case, known, names
 from saliscope import SaliscopeError, explain
 from saliscope.models.function import FunctionModel
 from saliscope.models.tensor import TensorModel
@@ -28,7 +28,7 @@ def test_success_leaves_everything_as_it_was(method: str, case: Case) -> None:
     model = case.make(torch.float32)
     state.disturb(model.module)
     with state.unchanged(model.module):
-        a = explain(model, list(case.inputs), method, case.targets[0], **general(method))
+        a = explain(model, list(case.inputs), method, case.targets[0], **case.options(method))
     assert all(("training_mode" in r.health) == any(_training(model.module)) for r in a)
 
 
@@ -57,7 +57,7 @@ def calls_needed(
     model: Any, calls: toys.Calls, method: str, case: Case, expected: type[BaseException]
 ) -> bool:
     """Explain one input; return whether the broken call was never reached."""
-    options = general(method, 9)
+    options = case.options(method, 9)
     try:
         explain(model, case.inputs[0], method, case.targets[0], **options)
     except expected as error:
@@ -111,7 +111,7 @@ def test_it_works_inside_the_users_own_grad_mode(method: str, case: Case, outer:
         raw = case.inputs[0]
         own = raw.clone() if isinstance(raw, torch.Tensor) else raw  # an inference tensor
         mode = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
-        inside = explain(model, own, method, case.targets[0], **general(method))
+        inside = explain(model, own, method, case.targets[0], **case.options(method))
         assert mode == (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
     np.testing.assert_allclose(inside.to_numpy(), plain.to_numpy(), atol=1e-12)
 

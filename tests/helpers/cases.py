@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from helpers import lines, tokens, toys
+from helpers import columns, lines, tokens, toys
 from saliscope import Attribution, explain
 from saliscope.core.registry import MethodSpec, methods
 from saliscope.models.function import FunctionModel
 from saliscope.models.protein import ProteinModel
+from saliscope.models.table.model import EstimatorModel, ModuleModel
 from saliscope.models.tensor import TensorModel
 from saliscope.models.text import TextModel
 from saliscope.models.vision.classifier import ImageModel, image_model
@@ -22,7 +23,9 @@ from saliscope.models.vision.recognizer import Recognizer
 PROTEINS = ("MVHLTPEEK", "MKWX", "ACDEFGHIKLMN")
 TEXTS = ("The film was unbelievably good!", "dull", "It isn't bad, it is a very fine story.")
 
-KEYED = {"protein", "text", "image", "line"}
+TABLES = {"estimator", "black box", "columns"}
+"""Cases on rows of a table, which bring the rows that stand in for others."""
+KEYED = {"protein", "text", "image", "line", *TABLES}
 """Cases whose inputs have a key of their own: equal ones are computed once."""
 
 
@@ -51,6 +54,13 @@ class Case:
     def shared(self, dtype: torch.dtype) -> Any:
         """Return one model for all tests that leave it as it is."""
         return self.make(dtype)
+
+    def options(self, method: str, most: int = 13) -> dict[str, Any]:
+        """Return general options that keep a method short, as far as they fit this case."""
+        given = general(method, most)
+        if self.name in TABLES:
+            given.pop("baseline", None)
+        return given
 
 
 def _tensors(*shapes: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
@@ -98,6 +108,10 @@ CASES = (
         TEXTS, ("positive", ["negative", "positive"]),
     ),
     Case("image", ImageModel.offers, classifier, PICTURES, ("fox", [0, 2])),
+    Case("estimator", EstimatorModel.offers, columns.estimator, columns.PEOPLE,
+         ("yes", ["no", "yes"])),
+    Case("black box", EstimatorModel.offers, columns.function, columns.PEOPLE, ("worth", [1, 0])),
+    Case("columns", ModuleModel.offers, columns.module, columns.NUMBERS, (0, [0, 2])),
     Case("line", Recognizer.offers, lines.ctc, LINES, ("characters 2: ab", "characters: ab")),
 )  # fmt: skip
 
@@ -143,5 +157,5 @@ def known(method: str, case: Case) -> tuple[Attribution, ...]:
     """Return what a fresh model in float64 gives for the inputs and the plain target."""
     return tuple(
         explain(case.make(torch.float64), list(case.inputs), method, case.targets[0],
-                **general(method))
+                **case.options(method))
     )  # fmt: skip

@@ -178,7 +178,8 @@ def _examined(
 ) -> list[Finding]:
     """Return what should make a reader doubt this estimate."""
     sample, target, question = outcome.job.sample, outcome.job.target, outcome.job.question
-    found = [*sample.findings, *outcome.findings, *estimate.findings]
+    before = () if prediction is None else prediction.findings
+    found = [*sample.findings, *before, *outcome.findings, *estimate.findings]
     values = estimate.values
     bad = int((~np.isfinite(values)).sum())
     if bad:

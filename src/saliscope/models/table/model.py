@@ -116,7 +116,7 @@ class TableModel(TensorModel):
         if not background and len(rows) > 1:
             background = self._baselines(rows[drawn_rows(len(rows), BACKGROUND)])
             noticed = (*noticed, finding("own_background", rows=len(rows)))
-        behind = hash(tuple(fill_value(b).cpu().numpy().tobytes() for b in background))
+        behind = hash(tuple(_numbers(b).tobytes() for b in background))
         about = {
             "output_shape": self._shape, "scalar": False, "structure": structure(self.module),
             "background": background, "others": background,
@@ -162,7 +162,7 @@ class TableModel(TensorModel):
             background = sample.context["background"]
             if not background:
                 raise self._no_background()
-            rows = np.stack([fill_value(b).cpu().numpy() for b in background]).astype(np.float64)
+            rows = np.stack([_numbers(b) for b in background])
             return Baseline("typical", self._tensor(self.columns.typical(rows)))
         if isinstance(given, str) and given == "missing":
             return Baseline("missing", torch.full_like(value, torch.nan))
@@ -282,7 +282,7 @@ class EstimatorModel(TableModel):
         found = dict(super().describe())
         source = self.predictor.source
         found["class"] = type(source).__name__ if source is not None else "function"
-        found["weights"] = _content(source)
+        found["weights"] = _content(source) or found["weights"]
         return found
 
 
@@ -349,6 +349,12 @@ def _mixed(sample: Sample, moved: Perturbation, rows: npt.NDArray[np.int64]) -> 
         keep = keep[:, grouping.labels]
     fills: FloatArray = fills_of(Piece(sample, moved, rows)).numpy()
     return np.where(keep, own, fills)
+
+
+def _numbers(baseline: Baseline) -> FloatArray:
+    """Return the row of a baseline in float64: numpy has no bfloat16."""
+    row: FloatArray = fill_value(baseline).to("cpu", torch.float64).numpy()
+    return row
 
 
 def _content(source: Any) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import saliscope
 from saliscope.models.table.model import TableModel
 
-__all__ = ["loans", "model", "wrong"]
+__all__ = ["constant", "dated", "loans", "model", "wrong"]
 
 
 def loans(rows: int = 120) -> pd.DataFrame:
@@ -44,3 +44,16 @@ def model() -> TableModel:
 def wrong() -> TableModel:
     """Return a model that answers with three numbers, however many rows there are."""
     return saliscope.table_model(lambda _: np.zeros(3), loans()[["zip", "income"]], name="wrong")
+
+
+def constant() -> TableModel:
+    """Return a model that says the same of everybody."""
+    return saliscope.table_model(
+        lambda t: np.full(len(t), 0.7), loans()[["zip", "income"]], name="constant"
+    )
+
+
+def dated() -> TableModel:
+    """Return a model of the day of the year."""
+    days = pd.DataFrame({"day": pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-05"])})
+    return saliscope.table_model(lambda t: t["day"].dt.dayofyear.astype(float), days, name="dated")

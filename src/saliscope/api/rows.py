@@ -97,6 +97,7 @@ def read_rows(
         except InputError as error:
             msg = f"{path}: {str(error).removeprefix('background: ').removeprefix('background, ')}"
             raise InputError(msg) from error
+    model.columns.frame(table, str(path))  # columns that do not fit do so in all rows
     return [Input(f"row {number}", table.loc[[number]]) for number in table.index]
 
 

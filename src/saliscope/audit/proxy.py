@@ -28,6 +28,7 @@ USED = 0.01
 """... and it uses it if at least this share of the output's variance goes (at the low end)."""
 
 ROWS = 10_000
+FEWEST = 20
 LEAF = 30
 LEAVES = 200
 SOURCE = (
@@ -118,7 +119,7 @@ def proxies(
     wanted: Sequence[object] = [protected]
     if isinstance(protected, (list, tuple)) and all(isinstance(p, str) for p in protected):
         wanted = protected
-    everyone = asked(model, table, target)
+    everyone = asked(model, table, target, least=FEWEST)
     chosen = asked(model, table, target, rows=rows)
     keep = drawn_rows(len(everyone.rows), rows)
     about = [_cut(attribute(one, everyone.raw), keep) for one in wanted]
@@ -297,7 +298,8 @@ def _tells(
         sizes.append(own.sum())
     table, size = np.array(areas), np.array(sizes, dtype=np.float64)[:, None]
     known = np.isfinite(table)
-    return np.asarray(np.where(known, table, 0.0).T @ size)[:, 0] / (known.T @ size)[:, 0]
+    with np.errstate(invalid="ignore"):  # a sample may hold no pair to compare
+        return np.asarray((np.where(known, table, 0.0).T @ size)[:, 0] / (known.T @ size)[:, 0])
 
 
 def _ranked(table: pd.DataFrame) -> pd.DataFrame:

@@ -130,7 +130,7 @@ def reason_codes(
     ):  # fmt: skip
         whole(value, name, least)
     rng, limit = np.random.default_rng(whole(seed, "seed", 0)), _limit(threshold, scale)
-    chosen = asked(model, table, target)
+    chosen = asked(model, table, target, least=1 if isinstance(reference, pd.DataFrame) else 2)
     parts = chosen.units(groups)
     score = Score(chosen, scale)
     said = score.plain(chosen.rows)

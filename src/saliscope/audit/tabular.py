@@ -94,7 +94,8 @@ class Asked:
 
 
 def asked(
-    model: object, table: object, target: int | str | None = None, *, rows: int | None = None
+    model: object, table: object, target: int | str | None = None, *, rows: int | None = None,
+    least: int = 2,
 ) -> Asked:  # fmt: skip
     """Return what is asked of a model about the rows of a table.
 
@@ -108,13 +109,15 @@ def asked(
         classes.
     rows : int, optional
         Most rows that are used, drawn evenly.
+    least : int
+        Rows without which there is nothing to compare.
 
     Raises
     ------
     ModelError
         No model on tables.
     InputError
-        No table, a column missing, fewer than two rows.
+        No table, a column missing, too few rows.
     OptionError
         An unknown class, or none given where there are three.
     """
@@ -127,13 +130,14 @@ def asked(
         raise InputError(msg)
     raw = table.set_axis(table.columns.map(str), axis=1)
     own = adapter.columns.frame(raw, "table")
-    if len(own) < 2:
-        msg = "table: has one row, and an audit compares rows; give at least two"
+    if len(own) < least:
+        found = f"{len(own)} row{'s' * (len(own) > 1)}"
+        msg = f"table: has {found}, too few to compare; give at least {least}"
         raise InputError(msg)
+    adapter.prepare(own.iloc[:1], name="table")  # outputs and types are known from here on
+    adapter.columns.encode(own, "table")  # with the names of rows as they were given
     chosen = drawn_rows(len(own), rows or len(own))
     raw, own = raw.iloc[chosen].reset_index(drop=True), own.iloc[chosen].reset_index(drop=True)
-    adapter.prepare(own.iloc[:1], name="table")  # outputs and types are known from here on
-    adapter.columns.encode(own, "table")
     labels = adapter.labels or ()
     if len(labels) < 2:
         return Asked(adapter, raw, own, None, labels[0] if labels else "output")

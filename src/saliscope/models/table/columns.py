@@ -105,7 +105,7 @@ class Column:
         bad = np.flatnonzero(np.isinf(numbers))
         if len(bad):
             msg = (
-                f"{where}, row {series.index[bad[0]]}, column {self.name!r}: is "
+                f"{_cell(where, series.index[bad[0]], self.name)}: is "
                 f"{numbers[bad[0]]} ({len(bad)} such cells); replace or remove infinite numbers"
             )
             raise InputError(msg)
@@ -312,11 +312,17 @@ def _converted(read: Any, series: pd.Series[Any], where: str, kind: str) -> pd.S
     bad = series.index[made.isna() & series.notna()]
     if len(bad):
         msg = (
-            f"{where}, row {bad[0]}, column {str(series.name)!r}: {series[bad[0]]!r} is not a "
+            f"{_cell(where, bad[0], str(series.name))}: {series[bad[0]]!r} is not a "
             f"{kind}, as the other cells of this column are; correct or remove it"
         )
         raise InputError(msg)
     return made
+
+
+def _cell(where: str, row: object, column: str) -> str:
+    """Return what a message calls a cell; a row that stands alone may be called so already."""
+    place = where if where == f"row {row}" else f"{where}, row {row}"
+    return f"{place}, column {column!r}"
 
 
 def _is_day(value: object) -> bool:

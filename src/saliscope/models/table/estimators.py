@@ -112,7 +112,10 @@ def predictor_of(estimator: Any, name: str | None = None) -> Predictor:
         "name": label, "names": known, "width": width, "bare": known is None, "source": estimator,
     }  # fmt: skip
     if labels is not None and hasattr(estimator, "predict_proba"):
-        return Predictor(estimator.predict_proba, labels=labels, probabilities=True, **common)
+        # Of one class there is nothing that its probability, always 1, could be set against.
+        return Predictor(
+            estimator.predict_proba, labels=labels, probabilities=len(labels) > 1, **common
+        )
     if hasattr(estimator, "decision_function"):
         if labels is not None and len(labels) == 2:
             labels = (f"decision for {labels[1]}",)

@@ -165,7 +165,8 @@ class Projection(Target):
         if not np.isfinite(vector).all():
             msg = "the projection vector has numbers that are not finite"
             raise OptionError(msg)
-        terms = [(0, 0, i, float(w)) for i, w in enumerate(vector)]
+        zeros = np.zeros(width)
+        terms = np.stack([zeros, zeros, np.arange(width), vector], axis=1)
         return bound(["projection"], "raw", "embedding", terms)
 
 

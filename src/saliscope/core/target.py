@@ -110,11 +110,12 @@ class BoundTarget:
 
 def bound(
     names: Sequence[str], scale: str, head: str,
-    terms: Sequence[tuple[int, int, int, float]], *,
+    terms: Sequence[tuple[int, int, int, float]] | FloatArray, *,
     views: tuple[tuple[int, ...], ...] = ((),), view: Sequence[int] | None = None,
 ) -> BoundTarget:  # fmt: skip
     """Return the bound target of some terms: (owner, position, index, weight) each."""
-    owner, position, index, weight = (np.array(column) for column in zip(*terms, strict=True))
+    columns = terms.T if isinstance(terms, np.ndarray) else zip(*terms, strict=True)
+    owner, position, index, weight = (np.array(column) for column in columns)
     seen = np.asarray(view if view is not None else np.zeros(len(terms)), dtype=np.int64)
     key = (tuple(names), scale, head, owner.tobytes(), position.tobytes(), index.tobytes(),
            weight.tobytes(), views)  # fmt: skip

@@ -133,6 +133,9 @@ def test_few_parts_have_too_few_orders() -> None:
 
 def test_a_constant_map_is_no_better_than_chance() -> None:
     assert saliscope.trust(linear([WEIGHTS]), INPUT, np.ones(8)).verdict == "fails"
+    zeros = saliscope.trust(linear([[1.0] * 8]), torch.zeros(1, 8).double() + 2, method="gradient")
+    assert zeros.verdict == "fails"
+    assert "the map is the same everywhere, so random weights say nothing here" in zeros.sentence
 
 
 def test_a_map_of_the_input_alone_is_weak_where_it_happens_to_fit() -> None:

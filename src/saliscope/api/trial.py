@@ -198,6 +198,8 @@ class Trial:
             return "the map was given as numbers"
         if not spec.needs - {"values"} and not settings.randomize:
             return f"{spec.name} uses the output of the model alone"
+        if np.ptp(self.map) == 0:
+            return "the map is the same everywhere"
         from saliscope.trust.randomizing import hash_of, module_of, randomized, stages_of
 
         module = module_of(self.wanted.model.identity)

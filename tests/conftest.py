@@ -19,7 +19,7 @@ from saliscope.models.protein import ProteinModel
 from saliscope.models.text import TextModel
 
 settings.register_profile(
-    "saliscope", deadline=None, max_examples=50, derandomize=True,
+    "saliscope", deadline=None, max_examples=30, derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 settings.load_profile("saliscope")

@@ -1,4 +1,4 @@
-"""Words by which a column names a ground on which credit must not be decided."""
+"""Words by which a column names a ground on which laws forbid or limit decisions on credit."""
 
 from __future__ import annotations
 

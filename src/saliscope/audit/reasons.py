@@ -99,7 +99,7 @@ def reason_codes(
         `unstable`, `tied`, `names` (the forbidden ground) and `columns`), "factors" (how often
         each is a code) and "applicants". `stability` is the share of bootstrap references with
         which the code is given again; under 0.8 it is unstable. A code that names sex, age, marital
-        status, foreign worker or another ground that the law forbids is an audit error (`errors`).
+        status, foreign worker or another barred ground is an audit error (`errors`).
 
     Raises
     ------

@@ -92,7 +92,7 @@ CATALOG: dict[str, tuple[Severity, str, str]] = {
     "forbidden_reason": (
         "error",
         "The code {factor} names {what} (for {count} of {total} declined applicants).",
-        "Take the column out of the model; a decision on credit must not rest on it.",
+        "Take the column out of the model, or have it cleared: laws on credit forbid or limit it.",
     ),
     "one_baseline": (
         "note",

@@ -137,7 +137,7 @@ def test_the_tape_notes_what_moves_and_keeps_what_is_wanted() -> None:
 
 
 def test_names_of_operations_exist() -> None:
-    for name in OPERATIONS:
+    for name in OPERATIONS.keys() - {"ctc"}:  # an autograd function of the package's own
         assert getattr(torch.ops.aten, name).overloads()
         assert name.replace("_", "") not in LINEAR
     assert find_rule("deeplift", []).run

@@ -21,7 +21,7 @@ import torch
 from saliscope.core.errors import RefusedError
 from saliscope.core.model import Pass, Piece, Reader
 from saliscope.core.perturbation import Perturbation
-from saliscope.models.rules import choices, normalized
+from saliscope.models.rules import choices, normalized, strings
 from saliscope.models.rules.choices import same
 from saliscope.models.rules.rescale import (
     Operation,
@@ -70,6 +70,7 @@ _RULES: dict[Operation, str] = {
     normalized.attention: "_scaled_dot_product_flash_attention_for_cpu "
     "_scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention "
     "_scaled_dot_product_cudnn_attention",
+    strings.alignments: "ctc",
 }
 OPERATIONS = {name: rule for rule, names in _RULES.items() for name in names.split()}
 """Rules by operation."""
@@ -98,7 +99,6 @@ _NEVER = {"lerp": 2, "gridsampler2d": 1, "gridsampler3d": 1}
 # Their rules look at constants that differ between the runs themselves.
 _LOOKED_AT = {"mul", "where", "masked_fill"}
 _HINTS = {
-    "ctc": " (the log-probability of a string over all alignments; target='characters' has a rule)",
     "mkldnnrnnlayer": " (a fused recurrent layer; in float64 it runs step by step)",
     "cudnnrnn": " (a fused recurrent layer; on the CPU in float64 it runs step by step)",
 }

@@ -15,7 +15,9 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from torch.autograd.graph import get_gradient_edge
@@ -23,7 +25,7 @@ from torch.autograd.graph import get_gradient_edge
 from saliscope.core.errors import RefusedError
 from saliscope.models.watching import Watch
 
-__all__ = ["Back", "Grads", "Held", "Shares", "Step", "Tape", "kind", "respond"]
+__all__ = ["Back", "Grads", "Held", "Shares", "Step", "Tape", "kind", "respond", "told"]
 
 Grads = tuple[torch.Tensor | None, ...]
 Back = Callable[[Grads], Grads]
@@ -39,18 +41,30 @@ _LEAF = "torch::autograd::AccumulateGrad"
 class _Facts:
     """What a kind of operation is called, and what it changes; looked up once."""
 
+    name: str
+    kind: str
+    mutable: bool
+    defaults: dict[str, Any]
+    names: tuple[str, ...]
+    written: list[str]
+
     def __init__(self, func: Any) -> None:
+        if isinstance(func, type):  # an autograd function of the package's own
+            self._is(func.__name__.lower())
+            return
         schema = func._schema  # noqa: SLF001 - the only way to an operation's arguments
         name = schema.name.removeprefix("aten::")
-        self.mutable: bool = schema.is_mutable
-        self.name: str = name.removesuffix("_") if self.mutable else name
-        squashed = self.name.replace("_", "").lower()
-        self.kind: str = _NAMED.get(squashed, squashed)
-        self.defaults: dict[str, Any] = {a.name: a.default_value for a in schema.arguments}
+        self._is(name.removesuffix("_") if schema.is_mutable else name, mutable=schema.is_mutable)
+        self.defaults = {a.name: a.default_value for a in schema.arguments}
         self.names = tuple(self.defaults)
         self.written = [
             a.name for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write
         ]
+
+    def _is(self, name: str, *, mutable: bool = False) -> None:
+        squashed = name.replace("_", "").lower()
+        self.name, self.kind, self.mutable = name, _NAMED.get(squashed, squashed), mutable
+        self.defaults, self.names, self.written = {}, (), []
 
 
 _facts = functools.cache(_Facts)
@@ -134,6 +148,19 @@ class Tape(Watch):
         self.keeps, self.held = keeps, {} if held is None else held
         self.steps: list[Step] = []
 
+    def __enter__(self) -> Self:
+        self._outer = _HERE.set(self)
+        return Watch.__enter__(self)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        Watch.__exit__(self, kind, error, trace)
+        _HERE.reset(self._outer)
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -143,13 +170,14 @@ class Tape(Watch):
         if torch.is_grad_enabled() and func is not torch.ops.aten.detach.default:
             tensors = list(_tensors([*args, *kwargs.values()]))
             if any(tensor.requires_grad for tensor in tensors):
-                self._note(func, dict(zip(facts.names, args, strict=False)) | kwargs, tensors)
+                self.note(func, dict(zip(facts.names, args, strict=False)) | kwargs, tensors)
         if facts.mutable:
             given = dict(zip(facts.names, args, strict=False)) | kwargs
             self._spare(_tensors([given.get(name) for name in facts.written]))
         return func(*args, **kwargs)
 
-    def _note(self, func: Any, given: dict[str, Any], tensors: Sequence[torch.Tensor]) -> None:
+    def note(self, func: Any, given: dict[str, Any], tensors: Sequence[torch.Tensor]) -> None:
+        """Add a step with what is kept of its arguments."""
         movers = {n for n, v in given.items() if isinstance(v, torch.Tensor) and v.requires_grad}
         step = Step(func, given, movers)
         keep = self.keeps(step.name, tensors)
@@ -185,6 +213,19 @@ class Tape(Watch):
         for tensor in changing:
             for container, key in self.held.pop(tensor.untyped_storage().data_ptr(), ()):
                 container[key] = container[key].clone()
+
+
+_HERE: ContextVar[Tape | None] = ContextVar("tape", default=None)
+
+
+def told(function: type[torch.autograd.Function], **given: Any) -> None:
+    """Note an autograd function, right after it was applied, on the tape that is switched on.
+
+    A tape sees operations that autograd knows; what such a function does inside is hidden from it.
+    """
+    tape = _HERE.get()
+    if tape is not None:
+        tape.note(function, given, list(_tensors(list(given.values()))))
 
 
 def _tensors(values: Sequence[Any]) -> Iterator[torch.Tensor]:

@@ -18,14 +18,18 @@ import numpy as np
 import torch
 
 from saliscope.core.units import FloatArray
+from saliscope.models.rules.tape import told
 
-__all__ = ["Run", "aligned", "best_path", "frames_needed", "log_probs", "occupancies"]
+__all__ = [
+    "Run", "States", "aligned", "best_path", "frames_needed", "log_probs", "occupancies",
+    "posteriors", "summed",
+]  # fmt: skip
 
 Ids = Sequence[int]
 
 
 @dataclass(frozen=True, eq=False)
-class _States:
+class States:
     """The states that strings pass through: symbols with blanks between, padded to the longest.
 
     Parameters
@@ -42,7 +46,7 @@ class _States:
     skips: torch.Tensor
 
     @classmethod
-    def of(cls, strings: Sequence[Ids], blank: int, device: torch.device) -> _States:
+    def of(cls, strings: Sequence[Ids], blank: int, device: torch.device) -> States:
         """Return the states of some strings."""
         width = 2 * max(map(len, strings), default=0) + 1
         symbols = np.full((len(strings), width), blank, dtype=np.int64)
@@ -74,7 +78,7 @@ class _States:
 def _forward(emitted: torch.Tensor, skips: torch.Tensor) -> torch.Tensor:
     """Return the log-probability of all ways into each state at each frame (eq. 6).
 
-    Shapes are those of `_States.emitted`; `skips` broadcasts along them.
+    Shapes are those of `States.emitted`; `skips` broadcasts along them.
     """
     # Two states that cannot be stand before the first one, so that all are entered alike.
     padded = emitted.new_full((*emitted.shape[:-1], emitted.shape[-1] + 2), -torch.inf)
@@ -89,7 +93,7 @@ def _forward(emitted: torch.Tensor, skips: torch.Tensor) -> torch.Tensor:
     return alpha
 
 
-def _total(alpha: torch.Tensor, states: _States) -> torch.Tensor:
+def _total(alpha: torch.Tensor, states: States) -> torch.Tensor:
     """Return the log-probability of each string (eq. 8), shape (rows, strings)."""
     last = (states.lengths - 1).expand(alpha.shape[1:-1])[..., None]
     ends = alpha[-1].gather(-1, torch.cat([last, (last - 1).clamp(0)], -1))
@@ -97,7 +101,7 @@ def _total(alpha: torch.Tensor, states: _States) -> torch.Tensor:
     return torch.where(one_state, ends[..., 0], ends.logsumexp(-1))
 
 
-def _posterior(frames: torch.Tensor, states: _States) -> tuple[torch.Tensor, torch.Tensor]:
+def posteriors(frames: torch.Tensor, states: States) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the log-probability of strings, and the posterior of their states at each frame.
 
     Shapes (rows, strings) and (frames, rows, strings, states). A string that cannot be has a
@@ -116,11 +120,31 @@ def _posterior(frames: torch.Tensor, states: _States) -> tuple[torch.Tensor, tor
     return total, posterior.where(possible & torch.isfinite(emitted), 0.0)
 
 
-def _turned_skips(states: _States) -> torch.Tensor:
+def _turned_skips(states: States) -> torch.Tensor:
     """Return which states may be left to two behind, at the state that is left."""
     left = torch.zeros_like(states.skips)
     left[:, :-2] = states.skips[:, 2:]
     return left
+
+
+def summed(said: torch.Tensor, weight: torch.Tensor, states: States, symbols: int) -> torch.Tensor:
+    """Add up what stands along states for each symbol, weighted by string.
+
+    Parameters
+    ----------
+    said : torch.Tensor, shape (frames, rows, strings, states)
+    weight : torch.Tensor, shape (rows, strings)
+    states : States
+    symbols : int
+
+    Returns
+    -------
+    torch.Tensor, shape (rows, frames, symbols)
+    """
+    weighted = (said * weight[..., None]).flatten(2)
+    out = weighted.new_zeros(*weighted.shape[:2], symbols)
+    out.index_add_(2, states.symbols.flatten(), weighted)
+    return out.movedim(0, 1)
 
 
 class CTC(torch.autograd.Function):
@@ -129,19 +153,16 @@ class CTC(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, frames: torch.Tensor, symbols: torch.Tensor, *rest: Any) -> torch.Tensor:
         """Run both directions, and keep the posterior."""
-        total, posterior = _posterior(frames, _States(symbols, *rest))
-        ctx.save_for_backward(posterior, symbols)
+        total, said = posteriors(frames, States(symbols, *rest))
+        ctx.save_for_backward(said, symbols, *rest)
         ctx.shape, ctx.kind = frames.shape, frames.dtype
         return total
 
     @staticmethod
     def backward(ctx: Any, slope: torch.Tensor) -> Any:
         """Add up the posterior of each symbol."""
-        posterior, symbols = ctx.saved_tensors
-        weighted = (posterior * slope[..., None]).flatten(2)
-        out = weighted.new_zeros(*weighted.shape[:2], ctx.shape[-1])
-        out.index_add_(2, symbols.flatten(), weighted)
-        return out.movedim(0, 1).to(ctx.kind), None, None, None
+        said, *states = ctx.saved_tensors
+        return summed(said, slope, States(*states), ctx.shape[-1]).to(ctx.kind), None, None, None
 
 
 def log_probs(frames: torch.Tensor, strings: Sequence[Ids], blank: int = 0) -> torch.Tensor:
@@ -168,10 +189,11 @@ def log_probs(frames: torch.Tensor, strings: Sequence[Ids], blank: int = 0) -> t
     >>> log_probs(frames, [[1], []]).exp().numpy().round(6).tolist()
     [[0.72, 0.28]]
     """
-    states = _States.of(strings, blank, frames.device)
+    states = States.of(strings, blank, frames.device)
     if torch.is_grad_enabled() and frames.requires_grad:
         apply: Any = CTC.apply
         graded: torch.Tensor = apply(frames, states.symbols, states.real, states.skips)
+        told(CTC, frames=frames, symbols=states.symbols, real=states.real, skips=states.skips)
         return graded
     return _total(_forward(states.emitted(frames.detach()), states.skips), states)
 
@@ -198,9 +220,9 @@ def occupancies(frames: torch.Tensor, string: Ids, blank: int = 0) -> FloatArray
     >>> occupancies(frames, [1]).round(4).tolist()
     [[0.8333], [0.4167]]
     """
-    states = _States.of([string], blank, frames.device)
+    states = States.of([string], blank, frames.device)
     with torch.no_grad():
-        _, posterior = _posterior(frames[None], states)
+        _, posterior = posteriors(frames[None], states)
     found: FloatArray = posterior[:, 0, 0, 1::2].cpu().numpy()
     return found
 
@@ -267,7 +289,7 @@ def aligned(frames: FloatArray, string: Ids, blank: int = 0) -> list[Run]:
     >>> aligned(frames, [1, 2])
     [Run(symbol=1, first=1, last=1), Run(symbol=2, first=2, last=2)]
     """
-    states = _States.of([string], blank, torch.device("cpu"))
+    states = States.of([string], blank, torch.device("cpu"))
     symbols, skips = states.symbols[0].numpy(), states.skips[0].numpy()
     emitted = frames[:, symbols]
     best = np.full(len(symbols), -np.inf)

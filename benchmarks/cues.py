@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--pictures", type=int, default=4000, help="to train on")
-    parser.add_argument("--pairs", type=int, default=40, help="of pictures, in an audit")
+    parser.add_argument("--pairs", type=int, default=200, help="of pictures, at most, in an audit")
     parser.add_argument("--kinds", nargs="+", default=["marked", "honest", "half", "ignored"])
     args = parser.parse_args()
 

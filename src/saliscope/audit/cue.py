@@ -31,7 +31,7 @@ _EXPLAINED = 8  # pictures of a class of which saliency is shown
 
 def cues(
     model: object, images: Any, labels: Labels, region: Sequence[int] | None = None, *,
-    target: str | int | None = None, pairs: int = 40, places: int = 50, edge: int | None = None,
+    target: str | int | None = None, pairs: int = 200, places: int = 50, edge: int | None = None,
     saliency: str | None = "integrated_gradients", budget: int | None = None, seed: int = 0,
     progress: bool | Callable[[Progress], None] = False,
 ) -> Audit:  # fmt: skip
@@ -63,7 +63,7 @@ def cues(
     target : str or int, optional
         The one class that is tested (default: every class among `labels`).
     pairs : int
-        Pairs of pictures for each class, at most.
+        Pairs of pictures for each class, at most; controls are tried on the first 40 of them.
     places : int
         Other places for each class.
     edge : int, optional
@@ -91,8 +91,8 @@ def cues(
     Notes
     -----
     Intervals: percentile bootstrap, 2,000 draws of the pictures of the class with all their pairs.
-    The cost is, for each class, 2 x `pairs` forward passes per region and control (about 8,100),
-    and for a search 32 for each of some 90 windows.
+    The cost is, for each class, at most 2 x `pairs` forward passes for the region and 80 for each
+    of 100 controls (8,400 in all), and for a search 32 for each of some 90 windows.
 
     Examples
     --------

@@ -23,6 +23,8 @@ FEWEST_PAIRS = 8
 """Pairs of pictures without which a class is not tested."""
 FEWEST_PLACES = 10
 """Other places without which a region has nothing to be compared with."""
+CONTROLLED = 40
+"""Pairs of pictures, at most, on which the controls are tried."""
 SEARCHED = 16
 """Pairs of pictures, at most, with which a region is searched for."""
 LEVEL = 99.0
@@ -128,27 +130,27 @@ class Study:
                 *((TEXTURES[i], r) for i, r in zip(kinds, elsewhere, strict=True)),
             ])  # fmt: skip
             moves.append([
-                (region, -1), *((r, -1) for r in elsewhere),
+                *((r, -1) for r in elsewhere),
                 *((r, i) for i, r in zip(kinds, elsewhere, strict=True)),
             ])  # fmt: skip
-        found = []
-        for each, region, labels, swapped in zip(
-            pairs, regions, names, self.stream.swap(pairs, moves), strict=True
-        ):
-            own, controls = (
-                Swapped(swapped.gain[part], swapped.loss[part], swapped.flips[part])
-                for part in (slice(0, 1), slice(1, None))
+        fewer = [each.first(CONTROLLED) for each in pairs]
+        swapped = self.stream.swap(
+            [*pairs, *fewer], [*([(region, -1)] for region in regions), *moves]
+        )
+        return [
+            Found(each, region, labels, own, controls, self._row(each, region, own, controls))
+            for each, region, labels, own, controls in zip(
+                pairs, regions, names, swapped[: len(pairs)], swapped[len(pairs) :], strict=True
             )
-            row = self._row(each, region, own, controls)
-            found.append(Found(each, region, labels, own, controls, row))
-        return found
+        ]
 
     def _row(self, pairs: Pairs, region: Region, own: Swapped, controls: Swapped) -> dict[str, Any]:
-        weights = _resampled(pairs.own)
+        weights = _resampled(pairs.own, 0)
+        fewer = _resampled(pairs.first(CONTROLLED).own, 1)
         effect, flips = own.effect[0], own.flips[0].astype(np.float64)
         low, high = np.percentile(weights @ effect, (2.5, 97.5))
         flip_low, flip_high = np.percentile(weights @ flips, (2.5, 97.5))
-        beside = np.percentile(weights @ controls.flips.T, LEVEL, axis=1)
+        beside = np.percentile(fewer @ controls.flips.T, LEVEL, axis=1)
         excess_low = float(np.percentile(weights @ flips - beside, 2.5))
         level = float(np.percentile(controls.effect.mean(1), LEVEL))
         caught = bool(effect.mean() > level and flip_low > 0)
@@ -177,10 +179,10 @@ class Study:
         ])  # fmt: skip
 
 
-def _resampled(own: Sequence[int]) -> FloatArray:
+def _resampled(own: Sequence[int], seed: int) -> FloatArray:
     """Return weights of pairs, (draws, pairs): pictures of the class are drawn, pairs and all."""
     pictures, of = np.unique(np.asarray(own), return_inverse=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     count = len(pictures)
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS)[:, of]
     return np.asarray(drawn / drawn.sum(1, keepdims=True))

@@ -53,6 +53,10 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.own)
 
+    def first(self, count: int) -> Pairs:
+        """Return the first pairs."""
+        return Pairs(self.which, self.own[:count], self.other[:count])
+
 
 @dataclass(frozen=True, eq=False)
 class Swapped:

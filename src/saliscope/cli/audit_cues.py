@@ -48,7 +48,7 @@ def cues(
     target: Annotated[
         str | None, typer.Option("--target", "-t", metavar="CLASS", help="the one class to test")
     ] = None,
-    pairs: Annotated[int, typer.Option(help="pairs of pictures per class, at most")] = 40,
+    pairs: Annotated[int, typer.Option(help="pairs of pictures per class, at most")] = 200,
     places: Annotated[int, typer.Option(help="other places per class")] = 50,
     edge: Annotated[
         int | None, typer.Option(help="largest cue to search for, in pixels (default: a quarter)")

@@ -152,7 +152,8 @@ def groups(
             f"mean of its size, beside those of {base}; the largest difference first"
         )
     if people.median is not None:
-        findings.append(finding("split_at_median", name=people.name, median=people.median))
+        split = f"{people.name} at {people.median:g}"
+        findings.append(finding("split_at_median", split=split))
     clear = any(bool(frame["clear"].any()) for frame in frames.values())
     return Audit.of(
         "groups", model=chosen.model.name, verdict="differences" if clear else "no clear one",
@@ -253,7 +254,7 @@ def _metrics(
     values: pd.DataFrame, weights: FloatArray,
 ) -> tuple[pd.DataFrame, list[Finding]]:  # fmt: skip
     rows: list[dict[str, Any]] = []
-    findings: list[Finding] = []
+    small: dict[str, list[str]] = {}
     member = {group: people.values == group for group in people.groups}
     limit = _quantile(len(parts) * (len(people.groups) - 1))
     for metric, (top, under) in parts.items():
@@ -267,12 +268,11 @@ def _metrics(
             row |= _compared(number, sampled[group], sampled[base], limit, same=group == base)
             row["clear"] = bool(row["clear"]) and not few and under[member[base]].sum() >= FEWEST
             if few:
-                findings.append(
-                    finding("small_group", group=group, rows=count, what=f"the {metric}",
-                            least=FEWEST)
-                )  # fmt: skip
+                small.setdefault(group, []).append(f"{metric} ({count})")
             rows.append(row)
-    return pd.DataFrame(rows), findings
+    text = "; ".join(f"{group}: {', '.join(metrics)}" for group, metrics in small.items())
+    found = [finding("small_group", least=FEWEST, groups=text)] if small else []
+    return pd.DataFrame(rows), found
 
 
 def _ratio(weights: FloatArray, top: FloatArray, under: FloatArray, own: _Mask) -> FloatArray:

@@ -15,7 +15,7 @@ from saliscope.audit.record import Audit
 from saliscope.audit.tabular import Asked, Attribute, asked, attribute, whole
 from saliscope.audit.telling import auc_of, folds_of, interval, levels_of, resampled, told
 from saliscope.core.errors import InputError, ModelError
-from saliscope.core.health import Finding, finding
+from saliscope.core.health import finding
 from saliscope.core.units import FloatArray
 from saliscope.models.table.model import drawn_rows
 
@@ -132,10 +132,8 @@ def proxies(
         for one in about
     ]  # fmt: skip
     found = pd.concat(frames, ignore_index=True)
-    findings: list[Finding] = [
-        finding("split_at_median", name=one.name, median=one.median)
-        for one in about if one.median is not None
-    ]  # fmt: skip
+    split = "; ".join(f"{one.name} at {one.median:g}" for one in about if one.median is not None)
+    findings = [finding("split_at_median", split=split)] if split else []
     return Audit.of(
         "proxies", model=chosen.model.name,
         verdict="found" if found["stands"].any() else "none found",

@@ -177,7 +177,7 @@ def reason_codes(
     findings = _findings(codes, len(explained))
     return Audit.of(
         "reason codes", model=chosen.model.name, verdict=_verdict(codes, findings),
-        sentence=_sentence(codes, factors, len(declined), len(said), what, findings),
+        sentence=_sentence(codes, factors, len(declined), len(said), what),
         frames={"codes": codes, "factors": factors, "applicants": people},
         captions={
             "codes": f"at most {MOST} for each declined applicant: factors that lowered the score, "
@@ -316,11 +316,9 @@ def _factors(codes: pd.DataFrame) -> pd.DataFrame:
 def _findings(codes: pd.DataFrame, total: int) -> list[Finding]:
     found: list[Finding] = []
     bad = codes[codes["names"].notna()]
-    for (code, what), rows in bad.groupby(["code", "names"], sort=False):
-        count = int(rows["applicant"].nunique())
-        found.append(
-            finding("forbidden_reason", factor=str(code), what=str(what), count=count, total=total)
-        )
+    if len(bad):
+        count = int(bad["applicant"].nunique())
+        found.append(finding("forbidden_reason", codes=_barred(codes), count=count, total=total))
     unstable = int(codes["unstable"].sum())
     if unstable:
         share = 1 - STABLE
@@ -337,8 +335,7 @@ def _verdict(codes: pd.DataFrame, findings: Sequence[Finding]) -> str:
 
 
 def _sentence(
-    codes: pd.DataFrame, factors: pd.DataFrame, declined: int, total: int, what: str,
-    findings: Sequence[Finding],
+    codes: pd.DataFrame, factors: pd.DataFrame, declined: int, total: int, what: str
 ) -> str:  # fmt: skip
     head = f"{declined:,} of {total:,} applicants are declined. Against {what}, "
     if not len(codes):
@@ -352,6 +349,11 @@ def _sentence(
     )  # fmt: skip
     ties = int(codes["tied"].notna().sum())
     said += f"; {ties:,} are tied with another factor" if ties else ""
-    bad = [f"{one.facts['factor']} names {one.facts['what']}" for one in findings
-           if one.code == "forbidden_reason"]  # fmt: skip
-    return f"{said}. Audit error: {'; '.join(bad)}." if bad else f"{said}."
+    bad = _barred(codes)
+    return f"{said}. Audit error: {bad}." if bad else f"{said}."
+
+
+def _barred(codes: pd.DataFrame) -> str:
+    """Name the codes that name a forbidden ground, and the ground."""
+    bad = codes[codes["names"].notna()].drop_duplicates("code")
+    return "; ".join(f"{row.code} names {row.names}" for row in bad.itertuples())

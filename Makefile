@@ -22,7 +22,7 @@ demo: $(VENV)/.run
 	$(BIN)/saliscope demo -o build/demo
 
 test: $(VENV)/.dev lint types
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

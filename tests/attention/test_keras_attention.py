@@ -220,28 +220,3 @@ def test_a_model_without_attention_says_so() -> None:
     assert "attention" not in model.offers
     with pytest.raises(Exception, match="no attention layer that can be read"):
         attention(model, SEQUENCE)
-
-
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_other_backends_give_the_values_and_gradients_of_torch(
-    backend: str, tmp_path: Path
-) -> None:
-    pytest.importorskip(backend, reason=f"{backend} is not installed")
-    script = f"""
-import sys, numpy as np
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from helpers import keras_toys
-from saliscope import attention, explain
-from saliscope.models.keras.adapters import from_object
-model = from_object(keras_toys.transformer(), keras_toys.LETTERS)
-np.savez("said.npz", a=explain(model, {SEQUENCE!r}, "integrated_gradients", 1).to_numpy(),
-         b=attention(model, {SEQUENCE!r}).values.to_numpy())
-"""
-    found = []
-    for name in (backend, "torch"):
-        environment = {**os.environ, "KERAS_BACKEND": name}
-        subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
-        with np.load(tmp_path / "said.npz") as said:
-            found.append({key: said[key] for key in said})
-    for key in ("a", "b"):
-        np.testing.assert_allclose(found[0][key], found[1][key], rtol=0, atol=1e-4)

@@ -61,7 +61,7 @@ def change_profiles(study: AttentionStudy) -> Figure:
             axes.vlines(study.groups[name], -edge, edge, color=color, lw=0.5, alpha=0.35)
         axes.fill_between(at, change[number], step="mid", color=COLORS[one.label], lw=0)
         axes.axhline(0, color=MUTED, lw=0.5)
-        axes.plot(one.variant.position, edge * 0.93, "v", color=INK, ms=5)
+        axes.plot(one.variant.position, edge, "v", color=INK, ms=5, clip_on=False)
         axes.set_ylim(-edge, edge)
         _name(axes, study, number)
     for axes in panels[-2:]:
@@ -69,7 +69,7 @@ def change_profiles(study: AttentionStudy) -> Figure:
     figure.supylabel(
         "received, variant minus reference\n(times the mean residue's share)", fontsize=8.5
     )
-    key(figure, study, classes=True)
+    key(figure, study)
     title = "What each residue receives more (+) or less (−)   ▼ variant"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
     return figure
@@ -94,8 +94,10 @@ def change_layers(study: AttentionStudy) -> Figure:
         axes.set_xlabel("residue")
     for axes in panels[::2]:
         axes.set_ylabel("layer")
-    bar(figure, image, panels, "received, variant − reference")
-    figure.suptitle("By layer   ▼ variant", x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    bar(figure, image, panels, "received, variant − reference\n(times the mean residue's share)",
+        beyond="both")  # fmt: skip
+    figure.suptitle("What each residue receives more or less, layer by layer   ▼ variant",
+                    x=0.01, ha="left", fontsize=10.5, fontweight="bold")  # fmt: skip
     return figure
 
 
@@ -103,9 +105,9 @@ def change_layers(study: AttentionStudy) -> Figure:
 def change_matrices(study: AttentionStudy) -> Figure:
     """Draw query by key, variant minus reference, mean over layers and heads."""
     columns = max(1, -(-len(study.variants) // 2))
-    figure = new_figure(max(7.0, 2.1 * columns + 0.9), 5.4, "constrained")
+    figure = new_figure(max(7.0, 2.1 * columns + 0.9), 4.9, "constrained")
     grid = figure.subplots(2, columns, sharex=True, sharey=True, squeeze=False)
-    edge = float(np.quantile(np.abs(study.change), 0.99)) or 1.0
+    edge = float(np.quantile(np.abs(study.change), 0.999)) or 1.0
     rows = {"pathogenic": 0, "benign": 1}
     image = None
     for axes in grid.ravel():
@@ -125,7 +127,7 @@ def change_matrices(study: AttentionStudy) -> Figure:
     for axes in grid[1]:
         axes.set_xlabel("key")
     if image is not None:
-        bar(figure, image, list(grid.ravel()), "attention, variant minus reference")
+        bar(figure, image, list(grid.ravel()), "attention, variant minus reference", beyond="both")
     figure.suptitle("Who looks at whom: variant minus reference, mean over layers and heads",
                     x=0.01, ha="left", fontsize=10.5, fontweight="bold")  # fmt: skip
     return figure
@@ -143,11 +145,11 @@ def own_attention(study: AttentionStudy) -> Figure:
             one = study.variants[number]
             y = len(order) - 1 - row
             before, after = share[0, number], share[1, number]
-            axes.annotate("", (after, y), (before, y), arrowprops={
-                "arrowstyle": "-|>", "color": COLORS[one.label], "lw": 1.6, "shrinkA": 0,
-                "shrinkB": 0})  # fmt: skip
+            if abs(after - before) > 0.04 * float(share.max()):  # else it would be under the circle
+                axes.annotate("", (after, y), (before, y), arrowprops={
+                    "arrowstyle": "-|>", "color": COLORS[one.label], "lw": 1.6, "shrinkA": 0,
+                    "shrinkB": 0})  # fmt: skip
             axes.plot(before, y, "o", ms=5, color="white", mec=COLORS[one.label], mew=1.4)
-            axes.plot(after, y, "o", ms=1, color=COLORS[one.label])
         flat = sum(study.window[0] <= p <= study.window[1] for p in study.groups[name])
         axes.axvline(flat / len(study.sequence), color=RULE, zorder=0)
         names = [study.variants[i].name for i in order[::-1]]
@@ -158,7 +160,8 @@ def own_attention(study: AttentionStudy) -> Figure:
     for label, number in zip(panels[0].get_yticklabels(), order[::-1], strict=True):
         label.set_color(COLORS[study.variants[number].label])
     told = (
-        "circle: reference; arrow: variant; gray line: an even spread; mean over layers and heads"
+        "circle: reference; arrow: to the variant (none: hardly a change); gray line: an even "
+        "spread; mean over layers and heads"
     )
     figure.supxlabel(told, fontsize=8, color=MUTED)
     return figure
@@ -192,31 +195,36 @@ def moved_and_distance(study: AttentionStudy) -> Figure:
         panel.set_yscale("log")
         panel.yaxis.set_major_formatter(lambda value, _place: f"{value:g}")
     right.sharey(left)
-    right.tick_params(labelleft=False)
     if study.placed is None:
         right.set_axis_off()
     left.set_ylabel("mean size of the change in what is\nreceived (times the mean residue's share)")
-    left.set_title("by distance in the chain")
-    right.set_title("and in space" if study.placed is not None else "")
+    left.set_title("by distance in the chain", fontsize=9)
+    right.set_title(
+        "and in space (lines: variants)" if study.placed is not None else "", fontsize=9
+    )
     return figure
 
 
 def _moved(axes: Axes, study: AttentionStudy) -> None:
     layers = np.arange(study.layers)
-    room, last = float(study.moved.max()) * 0.056, -np.inf
-    for number in np.argsort(study.moved[:, -1], kind="stable"):
+    order = np.argsort(study.moved[:, -1], kind="stable")
+    room, places = float(study.moved.max()) * 0.056, study.moved[order, -1].astype(np.float64)
+    for _ in range(200):  # names that are too near push each other away
+        push = np.maximum(room - np.diff(places), 0) / 2
+        places[:-1] -= push
+        places[1:] += push
+    for number, place in zip(order, places, strict=True):
         one, own = study.variants[number], study.moved[number]
         style = "-" if one.label == "pathogenic" else (0, (4, 1.6))
         dots = "o" if study.layers <= 12 else ""
         axes.plot(layers, own, ls=style, marker=dots, ms=3, lw=1.3, color=COLORS[one.label])
-        last = max(float(own[-1]), last + room)
         axes.annotate(
-            one.name, (layers[-1], own[-1]), (layers[-1] + 0.06 * max(1, layers[-1]), last),
+            one.name, (layers[-1], own[-1]), (layers[-1] + 0.06 * max(1, layers[-1]), place),
             fontsize=7.5, va="center", color=COLORS[one.label],
-            arrowprops={"arrowstyle": "-", "color": RULE, "lw": 0.6},
+            arrowprops={"arrowstyle": "-", "color": COLORS[one.label], "lw": 0.5, "alpha": 0.7},
         )  # fmt: skip
     axes.set_xlim(-0.1, layers[-1] * 1.32 + 0.1)
-    axes.set_ylim(0, max(float(study.moved.max()), last) * 1.06)
+    axes.set_ylim(0, max(float(study.moved.max()), *places) * 1.06)
     layer_ticks(axes, study.layers, which="x")
     axes.set_xlabel("layer")
     axes.set_ylabel("share of attention that moved")
@@ -228,7 +236,10 @@ def _decay(
 ) -> None:
     bins = np.digitize(apart, edges[1:])
     parts = [change[(bins == k) & np.isfinite(apart)] for k in range(len(edges) - 1)]
-    y = np.array([p.mean() if len(p) else np.nan for p in parts])
+    # A mean of two or three residues that hardly change would fall off the axis.
+    y = np.array(
+        [p.mean() if len(p) > (3 if k > 2 else 0) else np.nan for k, p in enumerate(parts)]
+    )
     axes.plot(np.arange(len(y)), y, "-o", ms=2.6, lw=1, alpha=0.8, color=COLORS[label])
 
 
@@ -263,7 +274,7 @@ def scores(study: AttentionStudy) -> Figure:
 
 
 _AROUND = ((0, 6), (0, -12), (22, -3), (-22, -3), (18, 8), (-18, 8), (18, -13), (-18, -13),
-           (0, 17), (0, -23), (26, 16), (-26, 16))  # fmt: skip
+           (32, -8), (-32, -8), (0, 17), (0, -23), (26, 16), (-26, 16))  # fmt: skip
 """Where a name may stand about its point, in points."""
 
 
@@ -278,6 +289,7 @@ def _name_points(axes: Axes, study: AttentionStudy, x: FloatArray, y: FloatArray
     wide, high = (max(float(np.ptp(v[known])), 1e-12) * 1.4 for v in (x, y))
     spots = {i: ((x[i] / wide) * 170, (y[i] / high) * 190) for i in known}  # roughly, in points
     taken = list(spots.values())
+    leader = {"arrowstyle": "-", "color": MUTED, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}
     for i in known:
         px, py = spots[i]
         free = [
@@ -290,6 +302,7 @@ def _name_points(axes: Axes, study: AttentionStudy, x: FloatArray, y: FloatArray
         axes.annotate(
             study.variants[i].name, (x[i], y[i]), (dx, dy), textcoords="offset points",
             ha="center", fontsize=7, color=COLORS[study.variants[i].label],
+            arrowprops=leader if (dx, dy) not in _AROUND[:2] else None,
         )  # fmt: skip
 
 
@@ -321,8 +334,8 @@ FIGURES: dict[str, tuple[Callable[[AttentionStudy], Figure], str]] = {
     ),
     "06_contacts": (
         contact_heads,
-        "Precision of the L strongest pairs of every head. The best of many heads is best by "
-        "chance too: the number to trust is that on held-out proteins.",
+        "Precision of the L strongest pairs of every head, minus that of a random order. The best "
+        "of many heads is best by chance too: trust the number on held-out proteins.",
     ),
     "07_change_profiles": (
         change_profiles,
@@ -336,7 +349,7 @@ FIGURES: dict[str, tuple[Callable[[AttentionStudy], Figure], str]] = {
     "09_change_matrices": (
         change_matrices,
         "Which query looks at which key more (orange) or less (blue) in the variant. Triangles: "
-        "the variant's row and column.",
+        "the variant's row and column. Colors end at the 99.9th percentile of sizes.",
     ),
     "10_own_attention": (
         own_attention,

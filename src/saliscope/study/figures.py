@@ -76,9 +76,9 @@ def span(study: AttentionStudy) -> tuple[float, float, float, float]:
     return low, high, high, low
 
 
-def bar(figure: Figure, image: Any, axes: Any, label: str) -> None:
-    """Draw a color bar."""
-    made = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05)
+def bar(figure: Figure, image: Any, axes: Any, label: str, *, beyond: str = "neither") -> None:
+    """Draw a color bar, with an arrow where values go `beyond` its end: "max", "min", "both"."""
+    made = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05, extend=beyond)
     made.set_label(label, fontsize=8)
     made.outline.set_visible(False)
     made.ax.tick_params(labelsize=7.5)
@@ -114,6 +114,7 @@ def matched_variants(study: AttentionStudy) -> Figure:
                   color=COLORS[v.label], fontweight="bold")  # fmt: skip
     axes.set_xlim(low - 1, high + 1)
     axes.set_ylim(0, max([top * 1.15, *(h for _, h in heights)]) + top * 0.14)
+    axes.set_yticks(np.arange(0, top + 0.01, 0.25))  # above that there are only names
     axes.set_xlabel(f"residue of {study.name}")
     axes.set_ylabel("relative solvent accessibility")
     axes.set_title("The variants: pairs (numbered) of nearest accessibility")
@@ -139,7 +140,7 @@ def reference_layers(study: AttentionStudy) -> Figure:
     axes.set_ylabel("layer")
     axes.set_title("Attention received in the reference, mean over heads and queries")
     site_ticks(axes, study)
-    bar(figure, image, axes, "times the mean residue's share")
+    bar(figure, image, axes, "times the mean residue's share", beyond="max")
     key(figure, study)
     return figure
 
@@ -166,7 +167,9 @@ def head_sites(study: AttentionStudy) -> Figure:
         "constrained",
     )  # fmt: skip
     grids = {n: np.log2(_grid(study.scans[n].maps, "enrichment")) for n in names}
-    most = max(float(np.nanmax(np.abs(g))) for g in grids.values()) or 1.0
+    every = np.concatenate([g[np.isfinite(g)] for g in grids.values()])
+    # A head that gives nothing to a handful of sites says little, and would pale all others.
+    most = max(float(every.max()), float(np.quantile(np.abs(every), 0.75))) or 1.0
     panels = np.atleast_1d(figure.subplots(1, len(names), sharey=True))
     for axes, name in zip(panels, names, strict=True):
         table = study.scans[name].maps
@@ -182,7 +185,9 @@ def head_sites(study: AttentionStudy) -> Figure:
         layer_ticks(axes, study.layers)
         layer_ticks(axes, heads, which="x")
     panels[0].set_ylabel("layer")
-    bar(figure, image, list(panels), "log2 of received at sites / elsewhere")
+    bar(figure, image, list(panels), "log2 of received at sites / elsewhere", beyond="min")
+    figure.suptitle("Attention that sites receive, head by head",
+                    x=0.01, ha="left", fontsize=10.5, fontweight="bold")  # fmt: skip
     told = "star: false discovery rate under 5 % against shifted sites, this protein only"
     figure.supxlabel(told, fontsize=8, color=MUTED)
     return figure
@@ -199,12 +204,15 @@ def rivals(study: AttentionStudy) -> Figure:
         scan = study.scans[name]
         y = len(names) - 1 - row
         values = scan.maps["auroc"].to_numpy()
-        axes.plot(values, y + rng.uniform(-0.16, 0.16, len(values)), "o", ms=4,
-                  color=group_colors(study)[name], alpha=0.6, mec="white", mew=0.4)  # fmt: skip
-        best = scan.maps.iloc[int(np.argmax(values))]
+        heights = y + rng.uniform(-0.16, 0.16, len(values))
+        color, first = group_colors(study)[name], int(np.argmax(values))
+        axes.plot(values, heights, "o", ms=4, color=color, alpha=0.6, mec="white", mew=0.4)
+        axes.plot(values[first], heights[first], "o", ms=8, mfc="none", mec=INK, mew=0.9)
+        best = scan.maps.iloc[first]
         axes.annotate(
-            f"L{int(best['layer'])} H{int(best['head'])}", (best["auroc"], y + 0.02), (5, 9),
-            textcoords="offset points", ha="left", fontsize=7.5,
+            f"L{int(best['layer'])} H{int(best['head'])}", (values[first], heights[first]),
+            (values[first], y + 0.37), ha="center", va="center", fontsize=7.5,
+            arrowprops={"arrowstyle": "-", "color": INK, "lw": 0.7, "shrinkB": 4, "shrinkA": 1},
         )  # fmt: skip
         last = -np.inf
         for k, (_, rival) in enumerate(scan.rivals.sort_values("auroc").iterrows()):
@@ -221,7 +229,8 @@ def rivals(study: AttentionStudy) -> Figure:
     axes.set_ylim(-0.7, len(names) - 0.4)
     axes.set_xlim(-0.04, 1.04)
     axes.set_xlabel("AUROC: chance that a site has a larger value than another residue")
-    axes.set_title("Each head (dots) beside what knows sites without attention (lines)")
+    title = "Each head (dots; ring: the best) beside what knows sites without attention (lines)"
+    axes.set_title(title)
     return figure
 
 
@@ -248,7 +257,7 @@ def reference_matrix(study: AttentionStudy, layer: int | None = None) -> Figure:
         values, cmap=RISING, norm=Normalize(0, float(np.quantile(values, 0.99))),
         extent=span(study), interpolation="none",
     )  # fmt: skip
-    bar(figure, image, left, "attention")
+    bar(figure, image, left, "attention", beyond="max")
     left.set_title(f"Layer {layer}, mean over heads")
     left.set_xlabel("key (residue)")
     left.set_ylabel("query (residue)")
@@ -256,12 +265,12 @@ def reference_matrix(study: AttentionStudy, layer: int | None = None) -> Figure:
     corrected = apc(symmetric(values))
     band = np.abs(np.subtract.outer(*[np.arange(len(values))] * 2)) >= 6
     upper = np.where(band & np.triu(np.ones_like(band)), corrected, np.nan)
-    top = float(np.quantile(np.abs(corrected[band]), 0.99))
+    top = float(np.quantile(corrected[band], 0.99))
     shown = right.imshow(
-        upper, cmap=DIVERGING.with_extremes(bad="white"), norm=Normalize(-top, top),
+        upper, cmap=RISING.with_extremes(bad="white"), norm=Normalize(0, top),
         extent=span(study), interpolation="none",
     )  # fmt: skip
-    bar(figure, shown, right, "attention, symmetrized, APC")
+    bar(figure, shown, right, "attention, symmetrized, APC", beyond="both")
     placed = study.placed
     if placed is not None:
         first, second = np.nonzero(np.triu(placed.contacts(), 6))
@@ -272,10 +281,12 @@ def reference_matrix(study: AttentionStudy, layer: int | None = None) -> Figure:
         right.set_title("Above: attention; below: contacts < 8 Å")
     else:
         right.set_title("Above the diagonal: attention")
-    right.set_xlabel("residue")
+    right.set_xlabel("residue (pairs under 6 apart are left out)")
     right.set_xlim(span(study)[:2])
     right.set_ylim(span(study)[2:])
     right.set_title(right.get_title(loc="left"), pad=8 + 7 * len(study.groups), loc="left")
+    figure.suptitle(" ", fontsize=16)  # room for the legend
+    key(figure, study)
     return figure
 
 
@@ -293,19 +304,22 @@ def contact_heads(study: AttentionStudy) -> Figure:
     )
     panels = np.atleast_1d(figure.subplots(1, 3, sharey=True))
     grids = {w: _grid(contacts.heads, f"{w} P@L") for w in words}
-    most = max(float(np.nanmax(g)) for g in grids.values()) or 1.0
+    chances = {w: float(contacts.chance[w].iloc[0]) for w in words}
+    most = max(float(np.nanmax(np.abs(grids[w] - chances[w]))) for w in words) or 1.0
     apart = {"short": "6 to 11", "medium": "12 to 23", "long": "24 and more"}
     for axes, word in zip(panels, words, strict=True):
         image = axes.imshow(
-            grids[word], cmap=RISING, norm=Normalize(0, most), interpolation="none", aspect="auto"
-        )
-        chance = float(contacts.chance[word].iloc[0])
+            grids[word] - chances[word], cmap=DIVERGING, norm=Normalize(-most, most),
+            interpolation="none", aspect="auto",
+        )  # fmt: skip
         axes.set_title(f"{word}: {apart[word]} apart", fontsize=9.5)
-        axes.set_xlabel(f"head   (best {np.nanmax(grids[word]):.3f}, chance {chance:.3f})")
+        axes.set_xlabel(f"head\nbest {np.nanmax(grids[word]):.3f}, chance {chances[word]:.3f}")
         layer_ticks(axes, study.layers)
         layer_ticks(axes, heads, which="x")
     panels[0].set_ylabel("layer")
-    bar(figure, image, list(panels), "precision of the L strongest pairs")
+    bar(figure, image, list(panels), "precision of the L strongest pairs\nminus chance")
+    figure.suptitle("Contacts among the strongest pairs of every head, beside chance",
+                    x=0.01, ha="left", fontsize=10.5, fontweight="bold")  # fmt: skip
     return figure
 
 

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const TUBE = 2.2, THIN = 0.8, RINGS = ["#111111", "#c2185b", "#00796b", "#6a1b9a", "#e65100"];
+  const TUBE = 2.2, THIN = 0.8, RINGS = ["#6a1b9a", "#00796b", "#c2185b", "#5d4037", "#111111"];
   const HALF = 6;
 
   function start(figure) {

@@ -27,13 +27,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no summary")]
 @app.command(
     epilog="""\b
 Examples:
-  saliscope sites scan proteins.fasta --features P04637.json -m zoo:protein -o out/
+  saliscope sites scan proteins.fasta --features P04637.json -o out/
   saliscope sites scan proteins.fasta --features sites.csv --kind site -o out/
 
 \b
-Proteins without features are left out, and said. One protein is one observation.
+Proteins without features are left out, and said.
+One protein is one observation.
 Cost: two model passes per protein, in the memory of one layer.
-Writes sites.csv (heads), proteins.csv, rivals.csv. Exit code: 0; 2 on bad input.
+Writes sites.csv (heads), proteins.csv, rivals.csv.
+Exit code: 0; 2 on bad input.
 """
 )
 def scan(
@@ -68,13 +70,15 @@ def scan(
 @app.command(
     epilog="""\b
 Example:
-  saliscope sites contacts 1tsr.pdb:B 2src.pdb:A 6owv.cif -m zoo:protein -o out/
+  saliscope sites contacts 1tsr.pdb:B 2src.pdb:A 6owv.cif -o out/
 
 \b
-A structure is a PDB or mmCIF file, with the chain behind a colon where there are several.
+A structure is a PDB or mmCIF file, with the chain behind a colon where there
+are several.
 With two or more, a logistic regression predicts each from the others.
 Cost: three model passes per protein, in the memory of one layer.
-Writes heads.csv, proteins.csv; regression.csv, weights.csv. Exit code: 0; 2 on bad input.
+Writes heads.csv, proteins.csv; regression.csv, weights.csv.
+Exit code: 0; 2 on bad input.
 """
 )
 def contacts(
@@ -96,14 +100,16 @@ def contacts(
 @app.command(
     epilog="""\b
 Examples:
-  saliscope sites lineage tree.nwk all.fasta --tip P06633 -m zoo:ancestry -o out/
+  saliscope sites lineage tree.nwk all.fasta --tip P06633 -o out/
   saliscope sites lineage trees.nwk.gz ancestors.fasta.gz extant.fasta \\
     --tip P06633 --tree 2 -m model.keras --target ancestor -o out/
 
 \b
-Records are named as the nodes of the tree (of several trees: "2_Node5"), aligned or not.
-Cost: an explanation per node on the way from the root, and a pass for attention.
-Writes substitutions.csv, a row per substitution. Exit code: 0; 2 on bad input.
+Records are named as the nodes of the tree (of several trees: "2_Node5"),
+aligned or not.
+Cost: for every node on the way an explanation and a pass for attention.
+Writes substitutions.csv, a row per substitution.
+Exit code: 0; 2 on bad input.
 """
 )
 def lineage(
@@ -133,12 +139,13 @@ def lineage(
     epilog="""\b
 Examples:
   saliscope sites color attribution.nc --structure 1tsr.pdb --chain B -o out/
-  saliscope sites color attention.nc --structure 1tsr.cif --chain B --layer 5 -o out/
+  saliscope sites color attention.nc --structure 1tsr.cif --layer 5 -o out/
 
 \b
 Cost: none, no model is run.
-Writes NAME.pdb (or .cif) with values as B-factors, scripts for PyMOL and ChimeraX,
-and report.html with the structure to turn. Exit code: 0; 2 on bad input.
+Writes NAME.pdb (or .cif) with values as B-factors, scripts for PyMOL and
+ChimeraX, and report.html with the structure to turn.
+Exit code: 0; 2 on bad input.
 """
 )
 def color(
@@ -165,15 +172,19 @@ def color(
 Examples:
   saliscope sites study -m zoo:protein -o out/
   saliscope sites study -m facebook/esm2_t33_650M_UR50D -o out/
-  saliscope sites study --clinvar pten.csv --protein pten.fasta --area rsa.tsv \\
-    --site "active site=92,124,130" --benign "Likely benign" -m zoo:protein -o out/
+  saliscope sites study --clinvar pten.csv --protein pten.fasta \\
+    --area rsa.tsv --site "active site=92,124,130" --benign "Likely benign" \\
+    -m zoo:protein -o out/
+  saliscope sites study --clinvar clinvar.vcf.gz --transcript gene.gff3 \\
+    --genome gene.fasta --area rsa.tsv --site "active site=92" -o out/
 
 \b
 Without --clinvar it is the study of p53 whose files ship in the package.
-Cost: a model pass per variant and a few for the reference; half a minute by zoo:protein
-  on two cores, minutes by ESM-2 650M without a GPU.
-Writes report.html, figures/*.png, variants.csv, received.csv, moved.csv, heads.csv,
-contacts.csv, structures/ colored by attention. Exit code: 0; 2 on bad input.
+Cost: a model pass per variant and a few for the reference; half a minute by
+  zoo:protein on two cores, minutes by ESM-2 650M without a GPU.
+Writes report.html, figures/*.png, variants.csv, received.csv, moved.csv,
+heads.csv, contacts.csv, structures/ colored by attention.
+Exit code: 0; 2 on bad input.
 """
 )
 def study(

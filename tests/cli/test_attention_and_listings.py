@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from cli.conftest import Run, table
+from helpers import tokens
+from saliscope.cli import demo
 from saliscope.core.defaults import DEFAULTS
 from saliscope.core.registry import methods
 from saliscope.models.zoo import zoo_names
@@ -122,13 +124,20 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_demo(run: Runner, work: Path) -> None:
+def test_demo(run: Runner, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert demo.PROTEIN.removeprefix("zoo:") in zoo_names()
+    tokens.esm(limit=300).save_pretrained(work / "small")  # as quick as it is small
+    tokens.esm_tokenizer().save_pretrained(work / "small")
+    monkeypatch.setattr(demo, "PROTEIN", "small")
     done = run("demo", "-o", "demo", "-q")
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines() == ["demo/report.html", "demo/variants.html"]
-    variants = (work / "demo/variants.html").read_text()
+    names = ["report", "audit", "variants"]
+    assert done.out.splitlines() == [f"demo/{name}.html" for name in names]
+    report, audit, variants = ((work / f"demo/{name}.html").read_text() for name in names)
     for word in ("HG01183", "p.[Ala154Thr;Tyr240Cys]", "2,503 people"):
         assert word in variants
-    page = (work / "demo/report.html").read_text()
-    for word in ("TPMT", "HBB", "not worth your time", "zoo:protein", "zoo:sentiment"):
-        assert word in page
+    for word in ("TPMT", "HBB", "not worth your time", "zoo:sentiment", "zoo:handwriting"):
+        assert word in report
+    for word in ("german credit", "credit_history", "no account"):
+        assert word in report
+    assert "applicant" in audit

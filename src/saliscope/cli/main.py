@@ -328,7 +328,7 @@ def demo(
     out: Out = "saliscope-demo",
     quiet: Quiet = False,
 ) -> None:
-    """Explain two proteins, three reviews, a line of handwriting and a person's variants."""
+    """Explain proteins, reviews, handwriting, loans (with an audit) and variants."""
     from saliscope.cli.demo import run
 
     run(out, quiet=quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,17 @@ import torch
 from torch import nn
 
 import saliscope
-from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor
+from benchmarks.harness import FLOOR, OURS, Best, Case, Goal
 from benchmarks.peers import grad_cam
 
-__all__ = ["cam"]
+__all__ = ["CAM", "cam"]
 
 CAM, CAPTUM = "pytorch-grad-cam", "captum LayerGradCam"
 
 
-def cam(net: nn.Module, layer: str, image: torch.Tensor, target: int) -> Case:
+def cam(
+    net: nn.Module, layer: str, image: torch.Tensor, target: int, goals: Sequence[Goal]
+) -> Case:
     """Time Grad-CAM of one class at a layer, beside both peers and one forward pass."""
     from captum.attr import LayerGradCam
 
@@ -47,7 +50,7 @@ def cam(net: nn.Module, layer: str, image: torch.Tensor, target: int) -> Case:
 
     return Case(
         {OURS: ours, CAM: cams, CAPTUM: captum, FLOOR: Best(bare, (1,))},
-        (faster(CAM, 3), near_floor()), captum, lambda: 1, warm=lambda: net(image),
+        goals, captum, lambda: 1, warm=lambda: net(image),
     )  # fmt: skip
 
 

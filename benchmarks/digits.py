@@ -112,7 +112,7 @@ def activation() -> Case:
     net = nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
     fit(net, large[:512], classes[:512], 2)
     image, target = large[600:601], int(classes[600])
-    return cam(net, "3", image, target)
+    return cam(net, "3", image, target, ())
 
 
 DIGITS: dict[str, Callable[[], Case]] = {

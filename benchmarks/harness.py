@@ -57,12 +57,15 @@ class Goal:
     bound : float
     most : bool
         The number must be at most the bound; else at least.
+    limit : callable, optional
+        What the bare passes alone would measure: nobody who runs them reaches more.
     """
 
     words: str
     value: Callable[[Result], float]
     bound: float
     most: bool
+    limit: Callable[[Result], float] | None = None
 
     def reached(self, found: float) -> bool:
         """Return whether a number, as it is printed, meets the bound."""
@@ -71,7 +74,11 @@ class Goal:
 
 def faster(side: str, times: float) -> Goal:
     """Ask for at most 1/`times` of a side's time."""
-    return Goal(f"{times:g} times faster than {side}", lambda r: r.ratio[side], times, most=False)
+    words = f"{times:g} times faster than {side}"
+    return Goal(
+        words, lambda r: r.ratio[side], times, most=False,
+        limit=lambda r: r.ratio[side] / r.ratio[FLOOR] if FLOOR in r.ratio else math.nan,
+    )  # fmt: skip
 
 
 def near_floor(most: float = 1.1) -> Goal:

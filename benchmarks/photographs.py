@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 import saliscope
-from benchmarks.cams import cam
+from benchmarks.cams import CAM, cam
 from benchmarks.efficientnet_lite import MEAN, STD, efficientnet_lite0
-from benchmarks.harness import FLOOR, OURS, Best, Case, near_floor
+from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor
 
 __all__ = ["PHOTOGRAPHS"]
 
 PALACE = 698
-WINDOW, STRIDE = 56, 28
+WINDOW, STRIDE = 16, 8
 
 
 @cache
@@ -35,11 +35,11 @@ def network() -> tuple[nn.Module, torch.Tensor]:
 def activation() -> Case:
     """Time Grad-CAM of one class at the last layer."""
     net, image = network()
-    return cam(net, "_bn1", image, PALACE)
+    return cam(net, "_bn1", image, PALACE, (faster(CAM, 3), near_floor()))
 
 
 def occlusion() -> Case:
-    """Time occlusion with 49 windows: bare passes are nearly all of it."""
+    """Time occlusion with 729 windows: bare passes are nearly all of it."""
     from captum.attr import Occlusion
 
     net, image = network()
@@ -67,11 +67,12 @@ def occlusion() -> Case:
     return Case(
         {OURS: ours, "captum": partial(captum, 1), "captum, 8 at once": partial(captum, 8),
          FLOOR: Best(bare, (1, 2, 4, 8, 16, 32))},
-        (near_floor(),), partial(captum, 8), lambda: count, warm=lambda: net(image),
+        (faster("captum", 5), near_floor()), partial(captum, 8), lambda: count,
+        warm=lambda: net(image),
     )  # fmt: skip
 
 
 PHOTOGRAPHS: dict[str, Callable[[], Case]] = {
     "Grad-CAM, trained EfficientNet-Lite0, 224 x 224": activation,
-    "occlusion, trained EfficientNet-Lite0, window 56, stride 28": occlusion,
+    "occlusion, trained EfficientNet-Lite0, window 16, stride 8": occlusion,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 import saliscope
 from benchmarks.characters import CHARACTERS
 from benchmarks.digits import DIGITS
-from benchmarks.harness import FLOOR, OURS, Best, Case, faster, near_floor, overhead
+from benchmarks.harness import FLOOR, OURS, Best, Case, Goal, faster, near_floor, overhead
 from benchmarks.paths import PATHS
 from benchmarks.photographs import PHOTOGRAPHS
 
@@ -21,9 +21,8 @@ __all__ = ["ROWS"]
 DEFAULT, MANY = "captum", "captum, 16 at once"
 
 
-def masking() -> Case:
-    """Masking each of 510 tokens of a small model: what is left beside the calls themselves."""
-    from captum.attr import FeatureAblation
+def untrained() -> tuple[Any, str]:
+    """Return a model of one small layer, and a text of 510 tokens."""
     from transformers import BertConfig, BertForSequenceClassification
 
     torch.manual_seed(0)
@@ -32,11 +31,29 @@ def masking() -> Case:
         vocab_size=donor.config.vocab_size, hidden_size=32, num_hidden_layers=1,
         num_attention_heads=2, intermediate_size=32, max_position_embeddings=512,
     )  # fmt: skip
-    module = BertForSequenceClassification(config).eval()
     tokenizer = donor.tokenizer
     tokenizer.model_max_length = 512
-    adapter = saliscope.load(module, tokenizer=tokenizer)
-    text = " ".join(["good", "bad", "film", "food"] * 128)[: -len(" film food")]
+    module = BertForSequenceClassification(config).eval().requires_grad_(False)
+    return saliscope.load(module, tokenizer=tokenizer), _words(510)
+
+
+def trained() -> tuple[Any, str]:
+    """Return the classifier of the zoo, and a text as long as it takes."""
+    return saliscope.load("zoo:sentiment"), _words(126)
+
+
+def _words(count: int) -> str:
+    return " ".join(["good", "bad", "film", "food"] * 128)[: -len(" film food")].rsplit(
+        " ", max(0, 510 - count)
+    )[0]
+
+
+def masking(make: Callable[[], tuple[Any, str]], goals: Sequence[Goal]) -> Case:
+    """Masking each token of a text: what is left beside the calls themselves."""
+    from captum.attr import FeatureAblation
+
+    adapter, text = make()
+    module = adapter.module.eval().requires_grad_(False)
     (sample,) = adapter.prepare(text)
     ids = torch.from_numpy(sample.context["ids"])[None]
     ones = torch.ones_like(ids)
@@ -53,7 +70,8 @@ def masking() -> Case:
         return saliscope.explain(adapter, text, "masking", 1, groups="token").to_numpy()
 
     def captum(batch: int) -> Any:
-        found = peer.attribute(ids, tokenizer.mask_token_id, perturbations_per_eval=batch)
+        mask = adapter.tokenizer.mask_token_id
+        found = peer.attribute(ids, mask, perturbations_per_eval=batch)
         return found[0, kept].numpy()
 
     def truth() -> Any:
@@ -67,8 +85,7 @@ def masking() -> Case:
     bare = _forwards(read, ids, len(kept) + 1)
     return Case(
         {OURS: ours, DEFAULT: partial(captum, 1), MANY: partial(captum, 16), FLOOR: bare},
-        (overhead(DEFAULT, 10), near_floor()), truth, lambda: len(kept) + 1,
-        warm=lambda: read(ids), overhead=True,
+        goals, truth, lambda: len(kept) + 1, warm=lambda: read(ids), overhead=True,
     )  # fmt: skip
 
 
@@ -99,7 +116,7 @@ def occlusion() -> Case:
     bare = _forwards(net, image, windows + 1)
     return Case(
         {OURS: ours, DEFAULT: partial(captum, 1), MANY: partial(captum, 16), FLOOR: bare},
-        (faster(DEFAULT, 5), faster(MANY, 5), near_floor()), partial(captum, 1),
+        (faster(DEFAULT, 5), faster(MANY, 5)), partial(captum, 1),
         lambda: windows + 1, warm=lambda: net(image),
     )  # fmt: skip
 
@@ -121,6 +138,7 @@ ROWS: dict[str, Callable[[], Case]] = {
     **DIGITS,
     **PHOTOGRAPHS,
     **CHARACTERS,
-    "masking, 510 tokens": masking,
+    "masking, 126 tokens, zoo:sentiment": partial(masking, trained, (near_floor(),)),
+    "masking, 510 tokens": partial(masking, untrained, (overhead(DEFAULT, 10),)),
     "occlusion, 224 x 224, window 16, stride 8": occlusion,
 }

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from saliscope.audit.record import LIMITS, Audit
 from saliscope.core.health import Finding
 from saliscope.show.files import inline_svg
-from saliscope.show.report import environment, source
+from saliscope.show.report import Table, environment, source
 from saliscope.show.style import clip, number, visible
 from saliscope.show.wording import ALWAYS
 
@@ -105,13 +105,13 @@ def _finding(found: Finding) -> tuple[str, str, str, str]:
 
 def _table(audit: Audit, name: str, table: pd.DataFrame) -> dict[str, Any]:
     shown = table.head(MOST_ROWS)
-    return {
-        "name": name, "caption": visible(audit.caption(name)),
-        "head": [visible(label) for label in table.columns],
-        "numeric": [i for i, kind in enumerate(table.dtypes) if kind.kind in "iuf"],
-        "rows": [[_cell(v) for v in row] for row in shown.itertuples(index=False, name=None)],
-        "more": len(table) - len(shown), "count": len(table),
-    }  # fmt: skip
+    caption = visible(audit.caption(name))
+    made = Table(
+        f"{caption[:1].upper()}{caption[1:]}", [visible(label) for label in table.columns],
+        [[_cell(v) for v in row] for row in shown.itertuples(index=False, name=None)],
+        [i for i, kind in enumerate(table.dtypes) if kind.kind in "iuf"],
+    )  # fmt: skip
+    return {"name": name, "shown": made, "more": len(table) - len(shown), "count": len(table)}
 
 
 def _cell(value: Any) -> str:

@@ -14,7 +14,7 @@ from saliscope.bottleneck.record import TABLES, Audit
 from saliscope.bottleneck.words import TITLE, document
 from saliscope.core.files import write_beside
 from saliscope.show.files import inline_svg
-from saliscope.show.report import environment, source
+from saliscope.show.report import Table, environment, source
 from saliscope.show.style import number, visible
 from saliscope.show.wording import ALWAYS
 
@@ -56,9 +56,13 @@ def audit_html(
             (name, inline_svg(figure, visible(caption)), visible(caption))
             for name, (figure, caption) in drawn.items()
         ],
-        head=["Task", "Representation", "Probe", "Value", "95 % interval", "Control",
-              "Selectivity", "95 % interval", "Families"],
-        rows=_rows(audit), tables=[(n, TABLES[n]) for n in audit.tables],
+        probes=Table(
+            "The better of the probes for each task and representation",
+            ["Task", "Representation", "Probe", "Value", "95 % interval", "Control",
+             "Selectivity", "95 % interval", "Families"],
+            _rows(audit), range(3, 9),
+        ),
+        tables=[(n, TABLES[n]) for n in audit.tables],
         notes=[visible(note) for note in audit.notes],
     )  # fmt: skip
     return write_beside(path, (visible(page).strip() + "\n").encode())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -15,10 +16,35 @@ from saliscope.show.sections import modality_of, sections
 from saliscope.show.style import clip, visible
 from saliscope.show.wording import ALWAYS, aim_of, general, health_badge, limits, score_of
 
-__all__ = ["environment", "html"]
+__all__ = ["Table", "environment", "html"]
 
 MOST_DRAWN = 200
 MOST_LISTED = 2000
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page, in texts; the template ``table.html.j2`` lays it out.
+
+    Parameters
+    ----------
+    caption : str
+    head : sequence of str
+    rows : sequence of sequence of str
+        The first cell of each is its name.
+    numeric : collection of int, optional
+        Places of the columns of numbers (default: all but the first).
+    """
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: Collection[int] | None = None
+
+    @property
+    def numbers(self) -> Collection[int]:
+        """Places of the columns of numbers."""
+        return range(1, len(self.head)) if self.numeric is None else self.numeric
 
 
 @functools.cache

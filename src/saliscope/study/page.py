@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from saliscope.core.files import write_beside
 from saliscope.core.units import FloatArray
 from saliscope.show.files import inline_svg
-from saliscope.show.report import environment, source
+from saliscope.show.report import Table, environment, source
 from saliscope.show.scene import Scene, scene_data
 from saliscope.show.style import number, visible
 from saliscope.show.wording import ALWAYS
@@ -34,14 +33,6 @@ _LIMITS = (
     "The class is ClinVar's, whose evidence can include the same assays and predictors",
     "Not assessed: other transcripts, other conformations, other models, other training runs",
 )
-
-
-@dataclass(frozen=True)
-class _Table:
-    caption: str
-    head: list[str]
-    rows: list[list[str]]
-    numeric: list[int]
 
 
 def study_html(
@@ -125,7 +116,7 @@ def _told(study: AttentionStudy) -> str:
     return f"{text}; also {', '.join(others)}." if others else f"{text}."
 
 
-def _variants(study: AttentionStudy) -> _Table:
+def _variants(study: AttentionStudy) -> Table:
     rows = [
         [
             v.name, v.variant.coding, v.label, str(v.pair), number(v.area),
@@ -138,7 +129,7 @@ def _variants(study: AttentionStudy) -> _Table:
     head = ["Variant", "Coding", "Class", "Pair", "Accessibility", "Stars",
             "Measured", "log ratio", "Attention moved"]  # fmt: skip
     caption = "The variants, what was measured of them, and what the model does"
-    return _Table(caption, head, rows, [3, 4, 6, 7, 8])
+    return Table(caption, head, rows, [3, 4, 6, 7, 8])
 
 
 def _variants_note(study: AttentionStudy) -> str:
@@ -157,7 +148,7 @@ def _variants_note(study: AttentionStudy) -> str:
     )
 
 
-def _heads(study: AttentionStudy) -> list[_Table]:
+def _heads(study: AttentionStudy) -> list[Table]:
     found = []
     for name, scan in study.scans.items():
         best = scan.top(5)
@@ -174,7 +165,7 @@ def _heads(study: AttentionStudy) -> list[_Table]:
                 "p, same residues", "q, same residues"]  # fmt: skip
         places = ", ".join(map(str, study.groups[name]))
         caption = f"{name}: the five heads of the smallest p, and the rivals (residues {places})"
-        found.append(_Table(caption, head, rows, list(range(1, 7))))
+        found.append(Table(caption, head, rows, list(range(1, 7))))
     return found
 
 
@@ -189,7 +180,7 @@ def _cells(row: pd.Series) -> list[str]:
     return [number(_known(row[c])) for c in columns]
 
 
-def _contacts(study: AttentionStudy) -> list[_Table]:
+def _contacts(study: AttentionStudy) -> list[Table]:
     if study.contacts is None:
         return []
     words = ("short", "medium", "long")
@@ -202,4 +193,4 @@ def _contacts(study: AttentionStudy) -> list[_Table]:
     rows.append(["by chance", *(c for c in chance for _ in range(2))])
     head = ["Head", *(f"{w} P@L{part}" for w in words for part in ("", "/5"))]
     caption = "Contacts: the five heads of the highest precision at long range"
-    return [_Table(caption, head, rows, list(range(1, 7)))]
+    return [Table(caption, head, rows, list(range(1, 7)))]

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from saliscope.show.files import inline_svg
-from saliscope.show.report import environment, source
+from saliscope.show.report import Table, environment, source
 from saliscope.show.style import clip, number, visible
 from saliscope.show.wording import ALWAYS
 from saliscope.trust.record import Trust
@@ -63,16 +63,19 @@ def trust_html(
         From `saliscope.trust.summarize`.
     """
     kept = [name for name in MEASURES if any(name in r.data["measure"] for r in records)]
+    together = None
+    if summary is not None:
+        rows = [
+            [v if isinstance(v, str) else "–" if pd.isna(v) else number(v) for v in row]
+            for row in summary.itertuples(index=False)
+        ]
+        together = Table("All inputs together", list(summary.columns), rows)
     page = environment().get_template("trust.html.j2").render(
         title=visible(title or "How far these maps can be trusted"), css=source("report.css"),
         always=ALWAYS, tests=[_part(r, i) for i, r in enumerate(records[:MOST_DRAWN], 1)],
         count=len(records), drawn=min(MOST_DRAWN, len(records)),
         meanings=[(name, MEASURES[name]) for name in kept], limits=LIMITS,
-        head=[] if summary is None else list(summary.columns),
-        rows=[] if summary is None else [
-            [v if isinstance(v, str) else "–" if pd.isna(v) else number(v) for v in row]
-            for row in summary.itertuples(index=False)
-        ],
+        summary=together,
     )  # fmt: skip
     return visible(page).strip() + "\n"
 
@@ -102,7 +105,12 @@ def _part(record: Trust, place: int) -> dict[str, Any]:
     return {
         "place": place, "name": clip(record.name, 80) or "unnamed input",
         "method": record.method, "target": clip(record.target, 60), "verdict": record.verdict,
-        "sentence": visible(record.sentence), "rows": rows, "against": against,
+        "sentence": visible(record.sentence),
+        "measures": Table(
+            "Measures",
+            ["Measure", "Value", "95 % interval", "By chance", "Middle 95 %", "p"], rows,
+        ),
+        "against": against,
         "svg": inline_svg(record.plot(), visible(record.sentence)),
         "text": clip(record.meta["text"], 600),
         "cost": (

@@ -92,6 +92,17 @@ def test_a_difference_that_is_there_is_said() -> None:
     assert len(audit.figures()) == 1
 
 
+def test_a_rate_of_none_in_a_small_group_is_not_taken_for_sure() -> None:
+    side = np.repeat(["a", "b"], [400, 35])
+    said = np.where(side == "a", np.arange(435) % 12 == 0, False)  # 8 % of a, none of 35
+    table = pd.DataFrame({"side": side, "p": said * 0.8 + 0.1})
+    found = rates(groups(model_of(table), table, "side", said, method=None), "selection rate")
+    assert found.loc["b", ["value", "low"]].tolist() == [0, 0]
+    assert found.loc["b", "high"] == pytest.approx(1 - 0.025 ** (1 / 35))  # every sample says 0
+    assert found.loc["b", "difference_high"] > 0
+    assert not found.loc["b", "clear"]
+
+
 def test_attributions_are_compared_with_the_reference() -> None:
     rng = np.random.default_rng(3)
     side = np.repeat(["a", "b"], 100)

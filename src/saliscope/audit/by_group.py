@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ import pandas as pd
 
 from saliscope.api.explaining import explain
 from saliscope.api.results import versions
+from saliscope.audit.differing import Sampled, chance_of_any
 from saliscope.audit.record import Audit
 from saliscope.audit.tabular import Asked, Attribute, asked, attribute, whole
-from saliscope.audit.telling import interval, resampled
+from saliscope.audit.telling import resampled
 from saliscope.core.class_target import Class
 from saliscope.core.errors import InputError, ModelError, OptionError
 from saliscope.core.health import Finding, finding
@@ -28,7 +28,6 @@ __all__ = ["FEWEST", "METRICS", "groups"]
 
 FEWEST = 30
 """Rows that count, of a group, below which its number is shown but not judged."""
-_LEVEL = 0.05
 _FOUR_FIFTHS = 0.8
 _STANDINS = 50  # rows that stand in for a column, where the model has no background of its own
 
@@ -256,16 +255,22 @@ def _metrics(
     rows: list[dict[str, Any]] = []
     small: dict[str, list[str]] = {}
     member = {group: people.values == group for group in people.groups}
-    limit = _quantile(len(parts) * (len(people.groups) - 1))
+    limit = chance_of_any(len(parts) * (len(people.groups) - 1))
     for metric, (top, under) in parts.items():
         known = values[metric].to_dict()
-        sampled = {group: _ratio(weights, top, under, own) for group, own in member.items()}
+        sampled = {
+            group: Sampled.share(
+                weights[:, own], top[own], under[own], counted=metric != "calibration"
+            )
+            for group, own in member.items()
+        }
         for group, own in member.items():
             count = int(under[own].sum())
             row = {"metric": metric, "group": group, "rows": count}
             number = float(known[group]) if count else float("nan")
             few = count < FEWEST
-            row |= _compared(number, sampled[group], sampled[base], limit, same=group == base)
+            row["value"] = number
+            row |= sampled[group].beside(None if group == base else sampled[base], limit)
             row["clear"] = bool(row["clear"]) and not few and under[member[base]].sum() >= FEWEST
             if few:
                 small.setdefault(group, []).append(f"{metric} ({count})")
@@ -273,38 +278,6 @@ def _metrics(
     text = "; ".join(f"{group}: {', '.join(metrics)}" for group, metrics in small.items())
     found = [finding("small_group", least=FEWEST, groups=text)] if small else []
     return pd.DataFrame(rows), found
-
-
-def _ratio(weights: FloatArray, top: FloatArray, under: FloatArray, own: _Mask) -> FloatArray:
-    """Return a metric of one group in each sample; the first is that of the rows themselves."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = (weights[:, own] @ top[own]) / (weights[:, own] @ under[own])
-    return np.asarray(found)
-
-
-def _compared(
-    value: float, own: FloatArray, base: FloatArray, limit: float, *, same: bool
-) -> dict[str, Any]:
-    """Return a value and its difference to the reference, with intervals."""
-    away = own - base
-    low, high = interval(own[1:])
-    row: dict[str, Any] = {"value": value, "low": low, "high": high}
-    nothing = float("nan")
-    if same:
-        return row | {
-            "difference": 0.0, "difference_low": nothing, "difference_high": nothing, "clear": False
-        }  # fmt: skip
-    low, high = interval(away[1:])
-    known = away[1:][np.isfinite(away[1:])]
-    spread = float(known.std(ddof=1)) if len(known) > 1 else nothing
-    return row | {
-        "difference": float(away[0]), "difference_low": low, "difference_high": high,
-        "clear": bool(abs(away[0]) > limit * spread),
-    }  # fmt: skip
-
-
-def _quantile(comparisons: int) -> float:
-    return NormalDist().inv_cdf(1 - _LEVEL / (2 * max(1, comparisons)))
 
 
 def _attributions(
@@ -329,7 +302,7 @@ def _attributions(
     table = np.asarray(made.to_numpy(), dtype=np.float64)
     names = [str(name) for name in made.values["column"].values]
     groups_of = people.values[rows]
-    limit = _quantile(2 * len(names) * (len(people.groups) - 1))
+    limit = chance_of_any(2 * len(names) * (len(people.groups) - 1))
     sampled: dict[str, tuple[FloatArray, FloatArray]] = {}
     for group in people.groups:
         own = table[groups_of == group]
@@ -343,9 +316,9 @@ def _attributions(
                     continue
                 own, other = sampled[group][which][:, j], sampled[base][which][:, j]
                 count = int((groups_of == group).sum())
-                row = _compared(float(own[0]), own, other, limit, same=False)
+                row = Sampled(own).beside(Sampled(other), limit)
                 found.append({
-                    "column": name, "kind": kind, "group": group, "value": row["value"],
+                    "column": name, "kind": kind, "group": group, "value": float(own[0]),
                     "reference": float(other[0]), "difference": row["difference"],
                     "low": row["difference_low"], "high": row["difference_high"],
                     "clear": bool(row["clear"]) and count >= FEWEST,

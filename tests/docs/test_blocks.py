@@ -22,6 +22,8 @@ def test_the_blocks_of_a_page_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("saliscope.bottleneck.probes._DRAWS", 20)  # nobody reads the numbers here
+    monkeypatch.setattr("saliscope.bottleneck.probes._PLACES", 20)
     for sample in (ROOT / "src" / "saliscope" / "samples" / "tpmt").iterdir():
         shutil.copy(sample, tmp_path)
     names: dict[str, object] = {"__name__": "page"}

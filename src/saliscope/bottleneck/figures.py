@@ -16,17 +16,18 @@ from saliscope.show.style import INK, LOWER, MUTED, PLAIN, RAISE, RULE, drawn, n
 __all__ = ["figures_of"]
 
 _SHOWN = 4  # variants that are drawn side by side
+_NOTHING = 0.005  # selectivity of what is the same for every residue
 
 _COLORS = {
     "bottleneck": RAISE, "decoder, from the bottleneck": "#d9a066",
     "another input's bottleneck": RULE, "slots in another order": "#8c959f",
-    "encoder, mean over places": LOWER, "window of residues": "#5d4037", "composition": "#5d4037",
-    "reference and variant residue": "#5d4037",
+    "encoder, mean over places": LOWER, "window of residues": "#5d4037", "composition": "#a1887f",
+    "reference and variant residue": "#c2185b",
 }  # fmt: skip
 
 
 def _color(name: str) -> str:
-    return _COLORS.get(name, PLAIN)
+    return _COLORS.get(name, "#7fb3bb" if name.endswith("mean over places") else PLAIN)
 
 
 def figures_of(audit: Audit) -> dict[str, tuple[Figure, str]]:
@@ -51,12 +52,13 @@ def figures_of(audit: Audit) -> dict[str, tuple[Figure, str]]:
             "Where each slot looks (mean place, and as many places as the line is long) and how "
             "much of the decoder's cross-attention it receives.")),
         "heads": ("attention", _heads, (
-            "How many keys each head looks at (exp of the entropy, mean over queries): few is "
-            "focused.")),
+            "How many keys each head looks at (exp of the entropy, mean over queries), as a share "
+            "of those that there are: little is focused.")),
         "probes": ("probes", _probes, (
             "Selectivity: what a probe reads of a task, minus what it reads of labels that say "
-            "nothing. Equal dimension; families held out; 95 % intervals of redrawn families. "
-            "Filled: nonlinear; open: linear.")),
+            "nothing. Equal dimension; families held out; 95 % intervals of redrawn families. A "
+            "representation that is one for all residues cannot answer for each and is left out; "
+            "above 1, labels that say nothing were read worse than by chance.")),
         "kept": ("kept", _kept, (
             "How far the bottleneck moves, relative to its size, where only the order or only the "
             "letters of a protein change. The line is numeric noise.")),
@@ -125,7 +127,8 @@ def _rebuilt(audit: Audit) -> Figure:
     axes.set_xticks(np.arange(0, 1.01, 0.2), [f"{v:.0%}" for v in np.arange(0, 1.01, 0.2)])
     axes.set_xlabel("share of places written rightly")
     axes.set_title("Rebuilt from the bottleneck")
-    _key(figure, {s: _color(s) for s in sources})
+    words = {"composition": "always the commonest residue (composition)"}
+    _key(figure, {words.get(s, s): _color(s) for s in sources})
     return figure
 
 
@@ -161,7 +164,7 @@ def _along(audit: Audit) -> Figure:
         below.set_xticks(at, labels, rotation=0 if group == "residue" else 45,
                          ha="center" if group == "residue" else "right")  # fmt: skip
         below.set_ylabel("residues")
-    panels[0, 0].set_ylabel("rebuilt")
+        top.set_ylabel(f"rebuilt (from {low:.0%} up)")
     return figure
 
 
@@ -195,6 +198,8 @@ def _slots(audit: Audit) -> Figure:
 @drawn
 def _probes(audit: Audit) -> Figure:
     table = audit["probes"]
+    ends = table[["selectivity low", "selectivity high"]].abs().max(axis=1)
+    table = table[ends > _NOTHING]
     tasks = list(dict.fromkeys(table["task"]))
     names = list(dict.fromkeys(table["features"]))
     count = {t: table[table["task"] == t]["features"].nunique() for t in tasks}
@@ -221,7 +226,9 @@ def _probes(audit: Audit) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(y + 0.7, 0.7)
     axes.set_xlabel("selectivity: task minus control (AUROC, or rank correlation)")
-    axes.set_title("What can be read off, at equal dimension")
+    axes.set_title(
+        "What can be read off, at equal dimension (filled: nonlinear probe, open: linear)"
+    )
     _key(figure, {n: _color(n) for n in names})
     return figure
 
@@ -245,7 +252,11 @@ def _kept(audit: Audit) -> Figure:
     axes.set_ylim(-0.5, 1.7)
     axes.set_yticks(range(2), list(words.values()))
     axes.set_xlabel("change of the bottleneck, relative to its size")
-    axes.set_title(f"What moves it: {audit.keeps}")
+    words = {
+        "both": "Order and composition both move it", "order": "The order moves it",
+        "composition": "The composition moves it", "neither": "Neither moves it",
+    }  # fmt: skip
+    axes.set_title(words[audit.keeps])
     return figure
 
 
@@ -293,6 +304,7 @@ def _similarity(audit: Audit) -> Figure:
     for (part, own), color in zip(table.groupby("part", sort=False), colors, strict=False):
         axes.plot(own["layer"], own["cka"], "-o", color=color, ms=5, label=str(part))
         axes.plot(own["layer"], own["chance"], "--", color=color, lw=0.9)
+    axes.plot([], [], "--", color=MUTED, lw=0.9, label="residues shuffled")
     axes.set_xticks(np.unique(table["layer"]))
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel(f"layer of {audit.rival}")
@@ -313,8 +325,10 @@ def _agreement(audit: Audit) -> Figure:
         left.plot(values, y + rng.uniform(-0.16, 0.16, len(values)), "o", color=PLAIN, ms=4.5,
                   alpha=0.7, mec="white", mew=0.4)  # fmt: skip
         left.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=INK, lw=1.6)
+        left.annotate(f"{values.mean():+.2f}".replace("-", "−"), (values.mean(), y + 0.33),
+                      ha="center", fontsize=8)  # fmt: skip
     left.axvline(0, color=RULE, zorder=0)
-    left.set_yticks([0, 1], ["received", "size of change"])
+    left.set_yticks([0, 1], ["what residues\nreceive", "how much\nthat changes"])
     left.set_xlim(-1.02, 1.02)
     left.set_ylim(-0.6, 1.6)
     left.set_xlabel("rank correlation over residues")
@@ -338,15 +352,18 @@ def _heads(audit: Audit) -> Figure:
     words = {"encoder": "encoder, self", "slots": "slots to encoder", "cross": "decoder to slots"}
     for axes, kind in zip(panels, kinds, strict=True):
         own = table[table["kind"] == kind]
-        grid = own.pivot_table(index="layer", columns="head", values="keys").to_numpy()
-        image = axes.imshow(grid, cmap=RISING, vmin=0, aspect="auto", interpolation="none")
-        axes.set_title(f"{words[kind]} ({own['of'].iloc[0]:.0f} keys)", fontsize=9.5)
+        keys = float(own["of"].iloc[0])
+        grid = own.pivot_table(index="layer", columns="head", values="keys").to_numpy() / keys
+        image = axes.imshow(grid, cmap=RISING, vmin=0, vmax=1, aspect="auto", interpolation="none")
+        axes.set_title(f"{words[kind]} ({keys:.0f} keys)", fontsize=9.5)
         axes.set_xlabel("head")
         axes.set_xticks(range(0, grid.shape[1], max(1, grid.shape[1] // 8)))
         axes.set_yticks(range(0, grid.shape[0], max(1, grid.shape[0] // 8)))
-        made = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.08)
-        made.outline.set_visible(False)
+    made = figure.colorbar(image, ax=list(panels), pad=0.02, fraction=0.05)
+    made.outline.set_visible(False)
+    made.set_label("share of the keys\nthat a head looks at", fontsize=8)
     panels[0].set_ylabel("layer")
+    figure.suptitle("How focused the heads are", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
@@ -362,12 +379,13 @@ def _beside(audit: Audit) -> Figure:
         for column, (name, color) in names.items():
             most = own[column].abs().max() or 1.0
             axes.plot(own["position"], own[column] / most, color=color, lw=1.0, label=name)
-        axes.axvline(int(str(variant)[1:-1]), color=INK, lw=0.8, ls=(0, (3, 2)))
+        axes.axvline(int(str(variant)[1:-1]), color=INK, lw=0.8, ls=(0, (3, 2)), zorder=0,
+                     label="the variant")  # fmt: skip
         axes.axhline(0, color=RULE, lw=0.6, zorder=0)
         axes.set_ylim(-1.08, 1.08)
         axes.set_xlim(0, int(own["position"].max()) + 1)
         axes.set_title(f"{variant} in {protein}", fontsize=9.5)
-    panels[0].legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.3))
+    panels[0].legend(loc="upper right", ncols=3, bbox_to_anchor=(1.0, 1.3))
     panels[-1].set_xlabel("residue")
-    figure.supylabel("change of what is received, largest = 1", fontsize=8.5, color=MUTED)
+    figure.supylabel("change of what each residue receives (the largest is 1)", fontsize=8.5)
     return figure

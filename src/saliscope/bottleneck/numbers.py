@@ -26,7 +26,7 @@ class Numbers:
         Parameters
         ----------
         value : number
-        kind : {"share", "count", "two", "one", "signed", "times"}
+        kind : {"share", "count", "two", "one", "signed", "times", "whole"}
             How it is rounded.
         table : str
             File that it comes from.
@@ -35,7 +35,8 @@ class Numbers:
         """
         number = float(value)
         written = {
-            "share": f"{number:.1%}", "count": f"{number:,.0f}", "two": f"{number:.2f}",
+            "share": f"{number:.0%}" if round(number, 3) in {0, 1} else f"{number:.1%}",
+            "whole": f"{number:g}", "count": f"{number:,.0f}", "two": f"{number:.2f}",
             "one": f"{number:.1f}", "signed": f"{number:+.2f}",
             "times": f"{number:,.0f}" if number >= 10 else f"{number:.1f}",
         }[kind].replace("-", "−")  # fmt: skip

@@ -18,6 +18,7 @@ from saliscope.bottleneck.verdicts import passed, standing
 __all__ = ["Document", "document"]
 
 TITLE = "Bottleneck architecture analysis"
+_ALONE = 0.9  # of a change: what brings more does it by itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,11 +313,12 @@ def _variants(audit: Audit, n: Numbers) -> str:
         times = n(table["times noise"].median(), "times", "variants.csv", "median times noise")
         said.append(f"They move the bottleneck by a median of {times} times numeric noise.")
     if "slots" in table and table["slots"].notna().any():
-        held = n(table["slots"].median(), "one", "variants.csv", "median slots of the change")
+        held = n(table["slots"].median(), "whole", "variants.csv", "median slots of the change")
         one = n(table["share of slot"].median(), "share", "variants.csv", "median share of a slot")
         said.append(
-            f"A median of {held} slots hold nine tenths of the change; the slot that carries most, "
-            f"swapped alone, brings {one} of the change in log odds."
+            f"Nine tenths of the change are spread over a median of {held} slots; swapping the "
+            f"one that carries most brings {one} of the change in log odds"
+            f"{', so the decoder heeds few' if table['share of slot'].median() > _ALONE else ''}."
         )
         said.append("To survive is not to matter.")
     return _section("Does a variant survive", *said)

@@ -117,6 +117,8 @@ def _table(audit: Audit, name: str, table: pd.DataFrame) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return "–"
     return visible(value) if isinstance(value, str) else number(value)

@@ -4,8 +4,8 @@ Each side runs in a fresh process; its peak is counted above the loaded model, a
 short protein. Asked of attention and sites is: at most twice the model's own peak, plus one layer's
 attention. Measured with torch 2.13 on one thread, 33 layers, 20 heads, 1,022 residues, H = 320, in
 MiB above the loaded model, of 142 allowed: forward 30.8, attention 60.1, sites 67.3; the scan of
-contacts, which holds one layer of full attention and works on it in float64, 178.9. At H = 1280, of
-494 allowed: forward 206.8, attention 197.0, sites 133.5. Usage::
+contacts, which holds one layer of full attention and works on each head in float64, 146.5. At
+H = 1280, of 494 allowed: forward 206.8, attention 197.0, sites 133.5. Usage::
 
     python benchmarks/site_scan.py [--width 1280] [--layers 33] [--residues 1022]
 """

@@ -181,11 +181,11 @@ def drops(
 
 def landed(
     question: str, model: Recognizer, line: Composed, chosen: Sequence[tuple[int, int]],
-    maps: Sequence[Profile],
+    maps: Sequence[Profile], share: float = 0.1,
 ) -> list[bool]:  # fmt: skip
     """Return whether each map answers the question with yes."""
     if question == "c":
-        fell = drops(model, line.image, maps)
+        fell = drops(model, line.image, maps, share)
         places = np.arange(1, fell.shape[1] + 1)
         return [
             bool(row[number - 1] > row[np.abs(places - number) >= 3].max(initial=-np.inf))
@@ -232,6 +232,7 @@ def ask(
     model: Recognizer,
     random: int,
     seed: int = 0,
+    share: float = 0.1,
 ) -> Iterator[dict[str, Any]]:
     """Yield a row per character: the writer, and yes or no of the map and each control."""
     model = model.with_head(way.head)
@@ -254,7 +255,7 @@ def ask(
         if place < random:
             sets["random weights"] = profiles(blank, way, line.image, read, numbers)
         every_map = [profile for some in sets.values() for profile in some]
-        answers = landed(question, model, line, chosen * len(sets), every_map)
+        answers = landed(question, model, line, chosen * len(sets), every_map, share)
         for n in (0, 1):
             yield {"writer": line.writer, **dict(zip(sets, answers[n::2], strict=True))}
 
@@ -323,6 +324,7 @@ def main() -> None:
     parser.add_argument("--costly", type=int, default=100, help="lines for maps of many passes")
     parser.add_argument("--random", type=int, default=60, help="lines for random weights")
     parser.add_argument("--widest", type=int, default=400, help="of the real lines, in pixels")
+    parser.add_argument("--share", type=float, default=0.1, help="of the columns, painted in (c)")
     parser.add_argument("--keep", type=Path, default=Path("build/landing"), help="folder")
     args = parser.parse_args()
 
@@ -344,7 +346,7 @@ def main() -> None:
             way = WAYS[name]
             some = lines[: args.costly] if way.costly else lines
             rows: list[dict[str, Any]] = []
-            for row in ask(question, some, way, model, args.random):
+            for row in ask(question, some, way, model, args.random, share=args.share):
                 rows.append(row)
                 kept_in(args.keep, question, name).write_text(json.dumps(rows))
             print(

@@ -202,7 +202,12 @@ def line_characters(record: Record, *, title: str | None = None) -> Figure:
     each = 2.65 * high * scale
     head = 0.05 if title == "" else 0.5
     figure = new_figure(9.2, (len(cuts) - 1) * each + head)
-    _title(figure, record, title, ["curves: share of each character's map"])
+    notes = ["curves: shares of each map"]
+    if any(g.confidence is not None and g.confidence < _SURE for g in line.glyphs):
+        notes.append(f"numbers: confidence below {_SURE:g}")
+    if line.mistakes:
+        notes.append("red: mistakes, above the truth")
+    _title(figure, record, title, notes)
     room = figure.get_figheight() - head
     for k, (start, end) in enumerate(pairwise(cuts)):
         bottom = room - (k + 1) * each

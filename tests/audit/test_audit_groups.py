@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import saliscope
 from saliscope import InputError, ModelError, OptionError
@@ -119,8 +120,33 @@ def test_attributions_are_compared_with_the_reference() -> None:
     assert "The column x has a smaller part in predictions for b than for a" in audit.sentence
 
 
+def test_attributions_are_in_probability_whatever_the_model_is() -> None:
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame({"x": rng.random(80)})
+    side, truth = np.repeat(["a", "b"], 40), rng.random(80) < 0.5
+
+    def both(rows: pd.DataFrame) -> np.ndarray:
+        return np.stack([1 - rows["x"], rows["x"]], axis=1)
+
+    one = saliscope.table_model(lambda t: t["x"], table)
+    two = saliscope.table_model(both, table, labels=["no", "yes"])
+    net = torch.nn.Linear(1, 2)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[0.0], [2.0]]))
+        net.bias.zero_()
+    logits = saliscope.table_model(net, table, labels=["no", "yes"])
+    curve = saliscope.table_model(lambda t: 1 / (1 + np.exp(-2 * t["x"])), table)
+    for first, second in ((one, two), (curve, logits)):
+        found = [
+            groups(model, table, side, np.where(truth, *words), draws=100)["attributions"]
+            for model, words in ((first, (1, 0)), (second, ("yes", "no")))
+        ]
+        np.testing.assert_allclose(found[0]["value"], found[1]["value"], atol=1e-6)
+
+
 BAD = {
     "unknown": ({"protected": "sid"}, OptionError, r"protected='sid'.*did you mean 'side'"),
+    "class": ({"target": "good"}, OptionError, "the model has no class 'good'"),
     "one group": ({"protected": "same"}, InputError, "same: is 'x' in every row"),
     "reference": ({"reference": "c"}, OptionError, "reference='c' is no group of side: a, b"),
     "threshold": ({"threshold": 1.5}, OptionError, "threshold=1.5 must be a probability"),

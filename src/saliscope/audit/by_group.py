@@ -21,7 +21,7 @@ from saliscope.core.errors import InputError, ModelError, OptionError
 from saliscope.core.health import Finding, finding
 from saliscope.core.units import FloatArray
 from saliscope.models.table.declaring import table_model
-from saliscope.models.table.model import EstimatorModel
+from saliscope.models.table.model import EstimatorModel, ModuleModel
 from saliscope.tables.scoring import truth_of
 
 __all__ = ["FEWEST", "METRICS", "groups"]
@@ -297,7 +297,9 @@ def _attributions(
             rows=_STANDINS,
         )  # fmt: skip
     options: dict[str, Any] = {} if not together else {"groups": dict(together)}
-    aim = None if chosen.place is None else Class(chosen.place, scale="prob")
+    # A torch module says logits; all others are explained as they are, which is in probability.
+    scale = "prob" if isinstance(model, ModuleModel) else None
+    aim = None if chosen.place is None else Class(chosen.place, scale=scale)
     made = explain(model, chosen.rows.iloc[rows], method=method, target=aim, **options)
     table = np.asarray(made.to_numpy(), dtype=np.float64)
     names = [str(name) for name in made.values["column"].values]

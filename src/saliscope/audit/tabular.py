@@ -140,6 +140,8 @@ def asked(
     raw, own = raw.iloc[chosen].reset_index(drop=True), own.iloc[chosen].reset_index(drop=True)
     labels = adapter.labels or ()
     if len(labels) < 2:
+        if target is not None:
+            class_index(target, adapter)  # refuses a class that is none of its outputs
         return Asked(adapter, raw, own, None, labels[0] if labels else "output")
     if target is None and len(labels) > 2:
         msg = f"an audit looks at one output; give target=, one of: {', '.join(labels)}"

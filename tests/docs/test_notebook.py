@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "docs" / "notebooks").glob("*.ipynb"))
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+NOTEBOOKS = [*sorted(DOCS.glob("notebooks/*.ipynb")), *sorted(DOCS.glob("tutorials/*.ipynb"))]
 PROGRAM = Path(__file__).parents[1] / "helpers" / "notebooks.py"
 
 

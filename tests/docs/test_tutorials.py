@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -11,6 +13,7 @@ import pytest
 TUTORIALS = Path(__file__).resolve().parents[2] / "docs" / "tutorials"
 PATHS = sorted(TUTORIALS.glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
+DATA = Path(os.environ.get("SALISCOPE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 MINUTES = {"0": 5, "1": 15, "2": 20, "3": 10, "4": 10}
 _ENTRY = re.compile(r"^> \*\*(.+?)\*\*: ", re.MULTILINE)
 _RECALLED = re.compile(r"^\*Words you have from .*?: (.*)\.\*$", re.MULTILINE)
@@ -85,3 +88,23 @@ def test_every_question_has_a_place_on_the_sheet_and_an_entry_in_the_key() -> No
         "Why might a saliency map not tell the whole story",
     )
     assert all(asked[f"Q{i}"].startswith(words) for i, words in enumerate(lab, 1))
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="needs the shared data")
+def test_cases_that_went_to_the_public_are_read_from_the_users_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tables = DATA / "tabular"
+    shutil.copy(tables / "compas-scores-two-years.no-names.csv", "compas-scores-two-years.csv")
+    shutil.copy(tables / "fairness_ricci.csv", "ricci.csv")
+    names: dict[str, object] = {}
+    exec("from saliscope import datasets", names)
+    for cell in [c for c in NOTEBOOKS["4_ethics_in_practice"].cells if c.cell_type == "code"][-2:]:
+        exec(cell.source, names)
+    shown = capsys.readouterr().out
+    assert "skipped" not in shown
+    # ProPublica: of those not charged again, 42 % of black and 22 % of white people scored high.
+    assert re.search(r"^0 +African-American +1514 +0.42$", shown, re.MULTILINE)
+    assert re.search(r"^ +Caucasian +1281 +0.22$", shown, re.MULTILINE)
+    assert re.search(r"^B +27 +0.33$", shown, re.MULTILINE)

@@ -230,7 +230,7 @@ def test_what_cannot_be_said_is_refused() -> None:
         explain(model, LINE, "gradient", ("ab", "ab"))
     with pytest.raises(OptionError, match="character 9 does not exist; 'ab' has 1 to 2"):
         explain(model, LINE, "gradient", Characters("ab", at=9))
-    with pytest.raises(OptionError, match="an empty string has no characters"):
+    with pytest.raises(OptionError, match="so there is no character to explain"):
         explain(model, LINE, "gradient", Characters(""))
     assert float(explain(model, LINE, "gradient", String("")).score) < 0
     with pytest.raises(OptionError, match="a string needs a model with an output of strings"):

@@ -145,7 +145,11 @@ class Characters(Target):
         text: str = sample.context["texts"][self.text]
         said = model.said(sample, text)
         if not said:
-            msg = f"{sample.name}: an empty string has no characters to explain"
+            why = "nothing is read in it" if self.text is None else "the text is empty"
+            msg = (
+                f"{sample.name}: {why}, so there is no character to explain; check the picture, "
+                "or give the text that shall be explained"
+            )
             raise OptionError(msg)
         numbers = range(1, len(said) + 1)
         if self.at is not None:

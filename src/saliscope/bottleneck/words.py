@@ -86,6 +86,7 @@ def _short(audit: Audit) -> str:
             "conservation", "binding", *(t for t in tasks if t.startswith("effect of variants")),
         ),
     }  # fmt: skip
+    verdicts: dict[str, list[str]] = {}
     for what, names in asked.items():
         known = [task for task in names if task in tasks]
         if not known:
@@ -93,13 +94,13 @@ def _short(audit: Audit) -> str:
         found = [standing(audit, task) for task in known]
         word = f"{what} ({', '.join(dict.fromkeys(t.partition(',')[0] for t in known))})"
         can, more = (any(one[k] for one in found) for k in (0, 1))
-        said.append(
-            f"No signal of {word} is found above chance." if not can
-            else f"Signals of {word} can be read off it, some better than off anything else here."
-            if more
-            else f"Signals of {word} can be read off it in part, never better than off the best "
-            "alternative."
+        verdict = (
+            "cannot be read off it above chance" if not can
+            else "can be read off it, some better than off anything else here" if more
+            else "can be read off it in part, never better than off the best alternative"
         )  # fmt: skip
+        verdicts.setdefault(verdict, []).append(word)
+    said += [f"Signals of {' and '.join(words)} {v}." for v, words in verdicts.items()]
     return _section("In short", *said)
 
 
@@ -202,7 +203,7 @@ def _fails(audit: Audit, n: Numbers) -> str:
             continue
         one, other = (_share(n, h, f"{group}, {h['label']}") for h in halves if h is not None)
         apart = halves[0]["low"] > halves[1]["high"] or halves[0]["high"] < halves[1]["low"]
-        told = "" if apart else " (no different)"
+        told = "" if apart else " (alike)"
         said.append(f"{word.capitalize()} residues: {one}, the rest: {other}{told}.")
     far = own[own["group"] == "beyond the limit"]
     if len(far) == 2:
@@ -274,7 +275,7 @@ def _read(audit: Audit, n: Numbers) -> str:
         there, _ = standing(audit, task)
         value = n(best["value"], "two", "probes.csv", f"{task}, bottleneck")
         gain = n(best["selectivity"], "signed", "probes.csv", f"{task}, bottleneck, selectivity")
-        text = f"{task} {value} ({gain}{'' if there else ', not above chance'})"
+        text = f"{task} {value} ({gain}{'' if there else ', may be chance'})"
         if not others.empty:
             rival = others.iloc[int(np.argmax(others["value"].to_numpy()))]
             value = n(rival["value"], "two", "probes.csv", f"{task}, {rival['features']}")
@@ -282,7 +283,7 @@ def _read(audit: Audit, n: Numbers) -> str:
                 float(rival["value low"]) > float(best["value high"])
                 or float(rival["value high"]) < float(best["value low"])
             )  # fmt: skip
-            text += f" beside {rival['features']} {value}{'' if surely else ' (no different)'}"
+            text += f" beside {rival['features']} {value}{'' if surely else ' (alike)'}"
         said.append(text)
     dimension = n(table["dimension"].iloc[0], "count", "probes.csv", "dimension")
     head = (

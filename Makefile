@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint types docs bench clean setup
+.PHONY: demo test test-keras-backends lint types docs bench clean setup
 
 setup: $(VENV)/.run $(VENV)/.dev
 
@@ -23,6 +23,14 @@ demo: $(VENV)/.run
 
 test: $(VENV)/.dev lint types
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+# TensorFlow and JAX are large, so they have an environment of their own.
+KERAS := build/keras
+KERAS_BACKENDS := 'jax[cpu]==0.10.2' tensorflow-cpu==2.20.0
+test-keras-backends:
+	@$(PYTHON) scripts/install.py --python $(PYTHON) --venv $(KERAS) --editable --extras bio,keras
+	@$(KERAS)/bin/pip install --quiet --constraint constraints.txt $(KERAS_BACKENDS) pytest hypothesis
+	$(KERAS)/bin/python -m pytest -q tests/models/test_keras_backends.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

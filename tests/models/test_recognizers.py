@@ -235,8 +235,6 @@ def test_what_cannot_be_said_is_refused() -> None:
     assert float(explain(model, LINE, "gradient", String("")).score) < 0
     with pytest.raises(OptionError, match="a string needs a model with an output of strings"):
         explain("zoo:sentiment", "good", "gradient", String("a"))
-    with pytest.raises(RefusedError, match="target='characters' has a rule"):
-        explain(model, LINE, "deeplift", String("ab"))
 
 
 def test_a_page_is_refused_with_the_remedy() -> None:

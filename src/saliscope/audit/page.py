@@ -64,7 +64,7 @@ def audit_html(audits: Sequence[Audit], *, title: str | None = None) -> str:
     --------
     >>> import pandas as pd
     >>> made = Audit.of(
-    ...     "proxies", model="toy", verdict="none found", sentence="No column is <one>.",
+    ...     "a check", model="toy", verdict="none found", sentence="No column is <one>.",
     ...     frames={"columns": pd.DataFrame({"column": ["age"]})},
     ...     captions={"columns": "how well each column tells sex"},
     ... )

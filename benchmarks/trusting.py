@@ -74,6 +74,14 @@ def planted(kind: str, seed: int, *, pairs: bool) -> Planted:
     return Planted(kind, rng, int(np.prod(MODELS[kind])) if pairs else 0)
 
 
+def linear(kind: str, seed: int) -> Planted:
+    """Return a linear model of a seed, every weight of which counts: its terms are w x."""
+    rng = np.random.default_rng([seed, 4])
+    model = Planted(kind, rng, pairs=0)
+    model.single = rng.normal(size=model.size) * rng.normal(size=model.size)
+    return model
+
+
 def judged(model: Planted, values: FloatArray, seed: int, first: int = 29) -> Curves:
     """Test a map against a planted model."""
     units = Units(tuple(f"d{i}" for i in range(len(model.shape))), model.shape, "element")
@@ -127,15 +135,23 @@ def false_passes(seeds: int, kinds: Sequence[str]) -> Iterator[tuple[str, str, i
             yield kind, name, count
 
 
+TRUE: dict[str, Callable[[str, int], Planted]] = {
+    "shapley, additive": lambda kind, seed: planted(kind, seed, pairs=False),
+    "shapley, pairwise": lambda kind, seed: planted(kind, seed, pairs=True),
+    "input x gradient": linear,
+}
+"""Models whose map is exact: Shapley values, which of a linear model are w x."""
+
+
 def power(seeds: int, kinds: Sequence[str]) -> Iterator[tuple[str, str, int]]:
-    """Count exact Shapley values that pass."""
+    """Count exact maps that pass."""
     for kind in kinds:
-        for name, pairs in (("additive", False), ("pairwise", True)):
+        for name, make in TRUE.items():
             count = 0
             for seed in range(seeds):
-                model = planted(kind, seed, pairs=pairs)
+                model = make(kind, seed)
                 count += passes(judged(model, model.shapley(), seed))
-            yield kind, f"shapley, {name}", count
+            yield kind, name, count
 
 
 def reviews(texts: Sequence[str]) -> Iterator[tuple[str, str, int, int]]:

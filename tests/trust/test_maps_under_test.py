@@ -353,5 +353,5 @@ def test_a_pixel_map_is_tested_in_blocks() -> None:
     picture[6:9, 7:21] = picture[9:24, 15:18] = 255
     found = saliscope.trust("zoo:digits", picture, draws=99, randomize=False)
     assert (found.meta["unit_kind"], found.meta["groups"]) == ("block", 196)
-    assert found["deletion"]["p"] <= 0.02
-    assert found["insertion"]["p"] <= 0.02
+    assert found["deletion"]["p"] <= 0.05
+    assert found["insertion"]["p"] <= 0.05

@@ -16,7 +16,7 @@ from saliscope.models.vision.pixels import pixel_units
 from saliscope.trust import agreement, localization, rank_similarity
 from saliscope.trust.curves import counts_of
 from saliscope.trust.measures import predicted_falls
-from saliscope.trust.nulls import Shuffler, alike
+from saliscope.trust.nulls import Shuffler, alike, strata_of
 from saliscope.trust.testing import as_groups, parts_of
 
 
@@ -43,6 +43,23 @@ def test_copies_of_a_smooth_map_are_smooth() -> None:
     assert neighbors(smooth) > 0.9
     assert np.mean([neighbors(draw()) for _ in range(20)]) > 0.7
     assert abs(np.mean([neighbors(plain()) for _ in range(20)])) < 0.1
+
+
+def test_values_stay_among_parts_of_like_change() -> None:
+    rng = np.random.default_rng(0)
+    change = np.zeros((6, 6))
+    change[2:5, 1:4] = 1.0
+    values = gaussian_filter(rng.normal(size=(6, 6)), 1.0) + change
+    inside = change.astype(bool)
+    draw = Shuffler(values, rng, strata=strata_of(change))
+    copies = [draw() for _ in range(20)]
+    for copy in copies:
+        assert sorted(copy[inside]) == sorted(values[inside])
+        assert sorted(copy[~inside]) == sorted(values[~inside])
+    assert len({tuple(copy[inside]) for copy in copies}) > 10
+    # A map of nothing but the change is its own copy.
+    alone = Shuffler(change, rng, strata=strata_of(change))
+    np.testing.assert_array_equal(alone(), change)
 
 
 def test_noise_has_blocks_of_one() -> None:

@@ -167,7 +167,7 @@ class Trial:
         additive = self._additive(fill.value)
         wanted = Wanted(
             self.values, self.grouped.grouping, additive, self.ordered, self.settings.draws,
-            self.settings.levels,
+            self.settings.levels, change=self._change(fill.value),
         )  # fmt: skip
         rng = np.random.default_rng(self.wanted.seed)
         question = Question(sample.units, 1, fill, None, None, rng)
@@ -177,6 +177,17 @@ class Trial:
         assert outcome.estimate is not None
         found: Curves = outcome.estimate.notes["curves"]
         return found, additive is not None
+
+    def _change(self, fill: Any) -> FloatArray | None:
+        """Return how much a picture changes when a group goes; None where that is not one scale."""
+        value, shape = self.sample.value, kept_shape(self.sample.units)
+        if value is None or not self.ordered:
+            return None
+        away = np.abs(np.asarray((value - fill).detach().cpu(), dtype=np.float64))
+        if away.size % int(np.prod(shape)) or away.shape[: len(shape)] != shape:
+            return None
+        summed = away.reshape(*shape, -1).sum(-1)
+        return self._grouped(summed, signed=True).ravel()
 
     def _additive(self, fill: Any) -> FloatArray | None:
         """Return what the map says that the target falls by without each group."""

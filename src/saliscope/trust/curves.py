@@ -16,7 +16,7 @@ import numpy.typing as npt
 from saliscope.core.ask import Answer, Ask, Estimate, Question, Steps
 from saliscope.core.coalitions import Masks, scores_of
 from saliscope.core.units import FloatArray, Grouping
-from saliscope.trust.nulls import Shuffler, order_of
+from saliscope.trust.nulls import Shuffler, order_of, strata_of
 from saliscope.trust.record import LEVEL
 
 __all__ = ["BINS", "Curves", "Wanted", "counts_of", "faithfulness", "mean_height"]
@@ -50,6 +50,9 @@ class Wanted:
         Points of a curve after the first, where there are more than twelve groups.
     first : int
         Copies that are always drawn, so that there is something to draw a band from.
+    change : numpy.ndarray, shape (groups,), optional
+        How much the input changes when a group goes, where that is known: values of copies stay
+        among groups of like changes.
     """
 
     values: FloatArray
@@ -59,6 +62,7 @@ class Wanted:
     draws: int
     levels: int
     first: int = 99
+    change: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +174,8 @@ def faithfulness(question: Question, wanted: Wanted) -> Steps:
     bins = np.unique(np.maximum(1, np.ceil(groups * np.array(BINS) - 1e-9)).astype(np.int64))
     both = (yield from known.ask(_masks(order, bins))).reshape(2, -1)
     whole, empty = own[0, 0], own[0, -1]
-    shuffled = Shuffler(wanted.values, question.rng, ordered=wanted.ordered)
+    strata = None if wanted.change is None else strata_of(wanted.change)
+    shuffled = Shuffler(wanted.values, question.rng, ordered=wanted.ordered, strata=strata)
     null = np.empty((0, 2, len(counts)))
     predicted = [np.empty((0, 2 * (len(counts) - 2)))]
     at_once = max(1, _AT_ONCE // (2 * len(counts) * groups))

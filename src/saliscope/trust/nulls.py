@@ -4,6 +4,10 @@ A map is judged beside copies of itself whose values stand in other places. Wher
 alike, single values must not be shuffled: the copies would be rougher than the map, and a model may
 answer to that alone. So whole blocks are moved, as long as neighbors are alike; where they are
 not, blocks are single values.
+
+Where it is known how much the input changes when a part goes, values stay among parts that change
+it about as much. Otherwise a map that knows nothing but where there is something in a picture (its
+brightness, its edges, the map of random weights) would beat copies that lie on the background.
 """
 
 from __future__ import annotations
@@ -14,10 +18,11 @@ from scipy.stats import rankdata
 
 from saliscope.core.units import FloatArray
 
-__all__ = ["Shuffler", "alike", "order_of"]
+__all__ = ["Shuffler", "alike", "order_of", "strata_of"]
 
 _ALIKE = 0.2  # rank correlation of neighbors that counts
 _CHANCE = 2.0  # standard errors of a correlation that is none
+_STRATA = 8
 
 
 def alike(values: FloatArray, axis: int) -> int:
@@ -57,6 +62,20 @@ def order_of(values: FloatArray, rng: np.random.Generator) -> npt.NDArray[np.int
     return np.lexsort((rng.random(flat.size), -flat)).astype(np.int64)
 
 
+def strata_of(change: FloatArray) -> npt.NDArray[np.int64]:
+    """Return parts by how much the input changes without them: at most eight strata of like ones.
+
+    Equal changes are in one stratum, so that a black background is.
+
+    Examples
+    --------
+    >>> strata_of(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 9.0])).tolist()
+    [1, 1, 1, 1, 1, 1, 2, 2]
+    """
+    ends = np.unique(np.quantile(change, np.arange(1, _STRATA) / _STRATA))
+    return np.digitize(change, ends).astype(np.int64)
+
+
 class Shuffler:
     """Draws copies of a map with its values elsewhere.
 
@@ -67,6 +86,8 @@ class Shuffler:
     rng : numpy.random.Generator
     ordered : bool
         Whether neighbors on the grid are neighbors in the input. Columns of a table are not.
+    strata : numpy.ndarray of int, optional
+        Of each value, by `strata_of`: values stay within.
 
     Examples
     --------
@@ -78,9 +99,12 @@ class Shuffler:
     """
 
     def __init__(
-        self, values: FloatArray, rng: np.random.Generator, *, ordered: bool = True
-    ) -> None:
+        self, values: FloatArray, rng: np.random.Generator, *, ordered: bool = True,
+        strata: npt.NDArray[np.int64] | None = None,
+    ) -> None:  # fmt: skip
         self.values, self.rng = values, rng
+        labels = np.zeros(0) if strata is None else strata.ravel()
+        self.strata = [np.flatnonzero(labels == each) for each in np.unique(labels)]
         self.blocks = tuple(
             min(alike(values, axis), max(1, size // 3)) if ordered else 1
             for axis, size in enumerate(values.shape)
@@ -89,6 +113,17 @@ class Shuffler:
 
     def __call__(self) -> FloatArray:
         """Return one copy."""
+        copy = self._moved()
+        if not self.strata:
+            return copy
+        # Within a stratum its own values stand in the order of the copy, which is as smooth.
+        ranks, own, kept = copy.ravel(), self.values.ravel(), np.empty(copy.size)
+        for stratum in self.strata:
+            kept[stratum[order_of(ranks[stratum], self.rng)]] = np.sort(own[stratum])[::-1]
+        return kept.reshape(copy.shape)
+
+    def _moved(self) -> FloatArray:
+        """Return the values in other places, blocks of them where neighbors are alike."""
         if set(self.blocks) == {1}:
             return self.rng.permutation(self.values.ravel()).reshape(self.values.shape)
         places = [self._places(n, b) for n, b in zip(self.values.shape, self.blocks, strict=True)]

@@ -113,11 +113,11 @@ def posteriors(frames: torch.Tensor, states: States) -> tuple[torch.Tensor, torc
     turned = states.turned(states.real & _turned_skips(states))
     skips = torch.stack([states.skips, turned])[:, None]
     alpha, beta = _forward(both, skips).unbind(1)
+    del both  # of a very long line each of these is hundreds of megabytes
     total = _total(alpha, states)
-    joint = alpha + states.turned(beta).flip(0) - emitted
-    posterior = (joint - total[..., None]).exp()
+    joint = states.turned(beta).flip(0).add_(alpha).sub_(emitted).sub_(total[..., None]).exp_()
     possible = states.real & torch.isfinite(total)[..., None]
-    return total, posterior.where(possible & torch.isfinite(emitted), 0.0)
+    return total, joint.masked_fill_(~(possible & torch.isfinite(emitted)), 0.0)
 
 
 def _turned_skips(states: States) -> torch.Tensor:
@@ -294,7 +294,7 @@ def aligned(frames: FloatArray, string: Ids, blank: int = 0) -> list[Run]:
     emitted = frames[:, symbols]
     best = np.full(len(symbols), -np.inf)
     best[:2] = emitted[0, :2]
-    came = np.zeros(emitted.shape, dtype=np.int64)
+    came = np.zeros(emitted.shape, dtype=np.int8)
     for at in range(1, len(frames)):
         ways = np.full((3, len(symbols)), -np.inf)
         ways[0] = best
@@ -308,7 +308,7 @@ def aligned(frames: FloatArray, string: Ids, blank: int = 0) -> list[Run]:
     path = np.empty(len(frames), dtype=np.int64)
     for at in range(len(frames) - 1, -1, -1):
         path[at] = state
-        state -= came[at, state]
+        state -= int(came[at, state])
     found = []
     for place, symbol in enumerate(string):
         own = np.flatnonzero(path == 2 * place + 1)

@@ -70,7 +70,7 @@ def strata_of(change: FloatArray) -> npt.NDArray[np.int64]:
     Examples
     --------
     >>> strata_of(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 9.0])).tolist()
-    [1, 1, 1, 1, 1, 1, 2, 2]
+    [1, 1, 1, 1, 1, 1, 2, 3]
     """
     ends = np.unique(np.quantile(change, np.arange(1, _STRATA) / _STRATA))
     return np.digitize(change, ends).astype(np.int64)

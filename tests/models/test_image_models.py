@@ -226,7 +226,7 @@ def test_a_blurred_background_is_each_pictures_own() -> None:
 def test_every_method_runs_on_a_vision_transformer(tmp_path: Path, method: str) -> None:
     model = image_model(vit(), size=32, mean=0.5, std=0.5, labels=["a", "b", "c"])
     assert model.patch == 8
-    a = explain(model, NOISE, method, **general(method, 40))
+    a = explain(model, NOISE, method, **general(method, 66))
     assert a.values.dims == ("y", "x")
     assert a.values.shape == ((4, 4) if a.meta["unit_kind"] == "patch" else (32, 32))
     assert np.isfinite(a.to_numpy()).all()

@@ -27,7 +27,7 @@ import torch
 
 import saliscope
 from saliscope.audit import cues
-from saliscope.audit.regions import Region
+from saliscope.audit.pictures.regions import Region
 from saliscope.datasets.marking import MARK, MARKED, with_mark
 from saliscope.datasets.pictures import CLOTHES, fashion_mnist
 

@@ -14,8 +14,8 @@ import saliscope
 from saliscope import InputError, ModelError, OptionError
 from saliscope.audit import Audit, proxies
 from saliscope.audit.examples import logistic, planted_zip
-from saliscope.audit.tabular import one_hot
-from saliscope.audit.telling import auc_of, folds_of, levels_of, told
+from saliscope.audit.tables.shared import one_hot
+from saliscope.audit.tables.telling import auc_of, folds_of, levels_of, told
 from saliscope.datasets import adult
 
 ADULT = (

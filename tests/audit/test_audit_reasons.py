@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 import saliscope
 from saliscope import InputError, OptionError
 from saliscope.audit import reason_codes
-from saliscope.audit.forbidden import named
+from saliscope.audit.tables.forbidden import named
 
 NAMES = ("income", "debts", "years", "loans", "cards", "moves")
 WEIGHTS = np.array([1.0, -2.0, 0.5, -1.0, -0.7, 0.3])

@@ -15,8 +15,8 @@ import saliscope
 from helpers import tokens
 from saliscope import InputError, ModelError, OptionError
 from saliscope.audit import Audit, identity_terms, swapped
-from saliscope.audit.term_effects import effects_of
-from saliscope.audit.term_figure import term_figures
+from saliscope.audit.text.effects import effects_of
+from saliscope.audit.text.figure import term_figures
 from saliscope.cli.audit_terms_run import read_cases
 from saliscope.cli.main import main
 from saliscope.models.text import TextModel

@@ -13,9 +13,9 @@ from torch import nn
 
 import saliscope
 from saliscope.audit import Audit, cues
-from saliscope.audit.regions import TEXTURES, Region, as_region, others, texture
-from saliscope.audit.searching import find
-from saliscope.audit.swapping import Pairs, Stream, log_odds
+from saliscope.audit.pictures.regions import TEXTURES, Region, as_region, others, texture
+from saliscope.audit.pictures.searching import find
+from saliscope.audit.pictures.swapping import Pairs, Stream, log_odds
 from saliscope.cli.main import main
 from saliscope.core.errors import InputError, OptionError
 from saliscope.datasets.marking import MARK, clothes

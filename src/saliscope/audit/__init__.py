@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 from saliscope.core.lazy import lazily
 
 if TYPE_CHECKING:
-    from saliscope.audit.by_group import groups
-    from saliscope.audit.cue import cues
     from saliscope.audit.page import audit_html
-    from saliscope.audit.proxy import proxies
-    from saliscope.audit.reasons import reason_codes
+    from saliscope.audit.pictures.cues import cues
     from saliscope.audit.record import LIMITS, Audit
-    from saliscope.audit.terms import identity_terms, swapped
+    from saliscope.audit.tables.groups import groups
+    from saliscope.audit.tables.proxies import proxies
+    from saliscope.audit.tables.reasons import reason_codes
+    from saliscope.audit.text.terms import identity_terms, swapped
 
 _WHERE = {
     "audit_html": "page",
-    "cues": "cue",
-    "groups": "by_group",
-    "proxies": "proxy",
-    "reason_codes": "reasons",
+    "cues": "pictures.cues",
+    "groups": "tables.groups",
+    "proxies": "tables.proxies",
+    "reason_codes": "tables.reasons",
     **dict.fromkeys(("LIMITS", "Audit"), "record"),
-    **dict.fromkeys(("identity_terms", "swapped"), "terms"),
+    **dict.fromkeys(("identity_terms", "swapped"), "text.terms"),
 }
 
 __all__ = [

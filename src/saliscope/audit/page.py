@@ -19,11 +19,11 @@ from saliscope.show.wording import ALWAYS
 __all__ = ["FIGURES", "audit_html", "audit_section", "figures_of"]
 
 FIGURES: dict[str, str] = {
-    "groups": "saliscope.audit.table_figures:group_figures",
-    "proxies": "saliscope.audit.table_figures:proxy_figures",
-    "reason codes": "saliscope.audit.table_figures:reason_figures",
-    "identity terms": "saliscope.audit.term_figure:term_figures",
-    "spurious cues": "saliscope.audit.cue_figures:figures",
+    "groups": "saliscope.audit.tables.figures:group_figures",
+    "proxies": "saliscope.audit.tables.figures:proxy_figures",
+    "reason codes": "saliscope.audit.tables.figures:reason_figures",
+    "identity terms": "saliscope.audit.text.figure:term_figures",
+    "spurious cues": "saliscope.audit.pictures.figures:figures",
 }
 """Of each kind of audit: "module:function" of the package, which takes an `Audit` and returns its
 pictures by name, each with a caption."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saliscope.api.inputs import Input
-from saliscope.audit.cue import cues
+from saliscope.audit.pictures.cues import cues
 from saliscope.cli.audit_run import finish
 from saliscope.cli.common import Folder, read_bytes, read_inputs, read_numbers
 from saliscope.core.errors import InputError, OptionError

@@ -49,7 +49,7 @@ def groups(
     quiet: Quiet = False,
 ) -> None:
     """Compare predictions, errors and attributions between groups."""
-    from saliscope.audit.by_group import groups as audit
+    from saliscope.audit.tables.groups import groups as audit
     from saliscope.cli.audit_tables import grouped, run
 
     own = grouped(together)

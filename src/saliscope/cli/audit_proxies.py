@@ -46,7 +46,7 @@ def proxies(
     quiet: Quiet = False,
 ) -> None:
     """Say which columns stand for a protected attribute."""
-    from saliscope.audit.proxy import proxies as audit
+    from saliscope.audit.tables.proxies import proxies as audit
     from saliscope.cli.audit_tables import grouped, run
 
     own = grouped(groups)

@@ -53,7 +53,7 @@ def reasons(
     """Give declined applicants the factors that lowered their score."""
     from pathlib import Path
 
-    from saliscope.audit.reasons import reason_codes
+    from saliscope.audit.tables.reasons import reason_codes
     from saliscope.cli.audit_tables import grouped, read, run
 
     own = grouped(groups)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from saliscope.audit.terms import PLACE, identity_terms, swapped
+from saliscope.audit.text.terms import PLACE, identity_terms, swapped
 from saliscope.cli.audit_run import finish
 from saliscope.cli.common import Folder, read_bytes
 from saliscope.core.errors import InputError, OptionError

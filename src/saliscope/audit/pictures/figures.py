@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from saliscope.audit.pictures.regions import Region
 from saliscope.audit.record import Audit
-from saliscope.audit.regions import Region
 from saliscope.models.vision.images import kept_picture
 from saliscope.show.style import INK, LOWER, MUTED, RAISE, drawn, new_figure, number
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from saliscope.api.explaining import explain
 from saliscope.api.results import versions
-from saliscope.audit.differing import Sampled, chance_of_any
 from saliscope.audit.record import Audit
-from saliscope.audit.tabular import Asked, Attribute, asked, attribute, whole
-from saliscope.audit.telling import resampled
+from saliscope.audit.tables.differing import Sampled, chance_of_any
+from saliscope.audit.tables.shared import Asked, Attribute, asked, attribute, whole
+from saliscope.audit.tables.telling import resampled
 from saliscope.core.class_target import Class
 from saliscope.core.errors import InputError, ModelError, OptionError
 from saliscope.core.health import Finding, finding

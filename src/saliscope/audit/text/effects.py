@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from saliscope.audit.telling import interval, resampled
+from saliscope.audit.tables.telling import interval, resampled
 from saliscope.core.units import FloatArray
 
 __all__ = ["LEVEL", "NOISE", "Effects", "effects_of", "in_reach"]

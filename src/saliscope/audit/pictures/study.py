@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from saliscope.audit.regions import TEXTURES, Region, others
-from saliscope.audit.searching import find, windows
-from saliscope.audit.swapping import Move, Pairs, Stream, Swapped
+from saliscope.audit.pictures.regions import TEXTURES, Region, others
+from saliscope.audit.pictures.searching import find, windows
+from saliscope.audit.pictures.swapping import Move, Pairs, Stream, Swapped
 from saliscope.core.class_target import class_index
 from saliscope.core.errors import InputError
 from saliscope.core.units import FloatArray

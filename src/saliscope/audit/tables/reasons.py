@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from saliscope.api.results import versions
-from saliscope.audit.forbidden import named
 from saliscope.audit.record import Audit
-from saliscope.audit.tabular import Asked, asked, whole
-from saliscope.audit.telling import resampled
-from saliscope.audit.walks import Score, Walks
+from saliscope.audit.tables.forbidden import named
+from saliscope.audit.tables.shared import Asked, asked, whole
+from saliscope.audit.tables.telling import resampled
+from saliscope.audit.tables.walks import Score, Walks
 from saliscope.core.errors import InputError, OptionError, nearest
 from saliscope.core.health import Finding, finding
 from saliscope.core.units import FloatArray

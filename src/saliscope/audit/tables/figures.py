@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from saliscope.audit.by_group import FEWEST, METRICS
-from saliscope.audit.proxy import TELLS, USED
-from saliscope.audit.reasons import STABLE
 from saliscope.audit.record import Audit
+from saliscope.audit.tables.groups import FEWEST, METRICS
+from saliscope.audit.tables.proxies import TELLS, USED
+from saliscope.audit.tables.reasons import STABLE
 from saliscope.show.style import INK, LOWER, MUTED, PLAIN, RAISE, RULE, clip, drawn, new_figure
 
 __all__ = ["group_figures", "proxy_figures", "reason_figures"]

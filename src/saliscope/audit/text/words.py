@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from saliscope.audit.term_effects import NOISE
+from saliscope.audit.text.effects import NOISE
 from saliscope.core.units import FloatArray
 
 __all__ = ["Scored", "sentence"]

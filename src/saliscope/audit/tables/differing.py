@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from saliscope.audit.telling import interval
+from saliscope.audit.tables.telling import interval
 from saliscope.core.units import FloatArray
 
 __all__ = ["Sampled", "chance_of_any"]

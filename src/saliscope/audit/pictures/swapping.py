@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from saliscope.audit.regions import Region
+from saliscope.audit.pictures.regions import Region
 from saliscope.core.ask import Ask, Estimate, Question, Steps
 from saliscope.core.class_target import every_class
 from saliscope.core.engine import Job, Progress, drive

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from saliscope.api.explaining import explain
 from saliscope.api.inputs import Input
 from saliscope.api.progress import Meter
-from saliscope.audit.cue_study import FEWEST_PAIRS, FEWEST_PLACES, Found, Study
-from saliscope.audit.cue_words import audit_of
+from saliscope.audit.pictures.regions import TEXTURES, as_region, texture
+from saliscope.audit.pictures.study import FEWEST_PAIRS, FEWEST_PLACES, Found, Study
+from saliscope.audit.pictures.swapping import Stream
+from saliscope.audit.pictures.words import audit_of
 from saliscope.audit.record import Audit
-from saliscope.audit.regions import TEXTURES, as_region, texture
-from saliscope.audit.swapping import Stream
 from saliscope.core.class_target import class_index
 from saliscope.core.engine import Progress
 from saliscope.core.errors import InputError, OptionError

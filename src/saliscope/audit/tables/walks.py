@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from saliscope.audit.tabular import Asked
+from saliscope.audit.tables.shared import Asked
 from saliscope.core.errors import OptionError
 from saliscope.core.units import FloatArray
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from saliscope.audit.regions import Region
-from saliscope.audit.swapping import Move, Pairs, Stream
+from saliscope.audit.pictures.regions import Region
+from saliscope.audit.pictures.swapping import Move, Pairs, Stream
 from saliscope.core.units import FloatArray
 
 __all__ = ["find", "windows"]

@@ -14,8 +14,8 @@ import pandas as pd
 from saliscope.api.measuring import measure
 from saliscope.api.results import versions
 from saliscope.audit.record import Audit
-from saliscope.audit.term_effects import NOISE, Effects, effects_of, in_reach
-from saliscope.audit.term_words import Scored, sentence
+from saliscope.audit.text.effects import NOISE, Effects, effects_of, in_reach
+from saliscope.audit.text.words import Scored, sentence
 from saliscope.core.class_target import Class, Predicted
 from saliscope.core.engine import Progress
 from saliscope.core.errors import InputError, ModelError, OptionError

@@ -12,8 +12,8 @@ import pandas as pd
 
 from saliscope.api.results import versions
 from saliscope.audit.record import Audit
-from saliscope.audit.tabular import Asked, Attribute, asked, attribute, whole
-from saliscope.audit.telling import auc_of, folds_of, interval, levels_of, resampled, told
+from saliscope.audit.tables.shared import Asked, Attribute, asked, attribute, whole
+from saliscope.audit.tables.telling import auc_of, folds_of, interval, levels_of, resampled, told
 from saliscope.core.errors import InputError, ModelError
 from saliscope.core.health import finding
 from saliscope.core.units import FloatArray

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from saliscope.api.results import versions
-from saliscope.audit.cue_study import Found
+from saliscope.audit.pictures.regions import TEXTURES
+from saliscope.audit.pictures.study import Found
+from saliscope.audit.pictures.swapping import Stream, log_odds
 from saliscope.audit.record import Audit
-from saliscope.audit.regions import TEXTURES
-from saliscope.audit.swapping import Stream, log_odds
 from saliscope.core.health import finding
 from saliscope.models.vision.images import read_image
 from saliscope.show.style import number

@@ -1,0 +1,1 @@
+"""Audits on tables: proxies, groups, and the reasons for declining somebody."""

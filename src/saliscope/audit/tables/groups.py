@@ -350,9 +350,10 @@ def _sentence(
             row = _largest(own)
             more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
             said.append(
-                f"the {metric} of {row['group']} is {row['value']:.1%}, {row['difference']:+.1%} "
-                f"({row['difference_low']:+.1%} to {row['difference_high']:+.1%}) from that of "
-                f"{base}{more}"
+                f"the {metric} of {row['group']} is {row['value']:.1%}, that of {base} "
+                f"{row['value'] - row['difference']:.1%}: {100 * row['difference']:+.1f} "
+                f"percentage points ({100 * row['difference_low']:+.1f} to "
+                f"{100 * row['difference_high']:+.1f}){more}"
             )
     found = f"Between groups of {people.name} " + (
         "there are clear differences: " + "; ".join(said) if said else

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,8 +54,8 @@ def read_each(
 ) -> list[ReadOff]:
     """Read off what each reader wants of a batch.
 
-    Whatever the readers want of one output is taken at once, however their targets differ: a
-    batch of a hundred inputs is read as fast as a hundred rows of one.
+    Readers whose targets differ at most in which class or token they read are served at once: a
+    hundred inputs are read as fast as a hundred rows of one.
 
     Parameters
     ----------
@@ -73,82 +72,25 @@ def read_each(
         Of each reader: values, shape (rows, targets), in at least float32, and probabilities of
         the same shape, or None where a target has none.
     """
-    found: dict[int, ReadOff] = {}
-    for i, reader in enumerate(readers):
-        if reader.target.call is not None:
-            own = _rows_of(outputs["call"], reader.rows, total)
-            found[i] = _called(own, reader.target), None
-    linear = [i for i in range(len(readers)) if i not in found]
-    values = _linear(outputs, [readers[i] for i in linear])
-    found.update((i, (value, None)) for i, value in zip(linear, values, strict=True))
-    likely = [i for i in linear if readers[i].target.has_probability]
-    with torch.no_grad():
-        chances = _linear(outputs, [readers[i] for i in likely], "prob")
-    found.update((i, (found[i][0], p)) for i, p in zip(likely, chances, strict=True))
-    return [found[i] for i in range(len(readers))]
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """Terms of one output and scale: of which row, where, times what, and added to which number."""
-
-    row: Ints
-    position: Ints
-    index: Ints
-    weight: npt.NDArray[np.float64]
-    slot: Ints
-
-    @classmethod
-    def of(cls, target: BoundTarget, reader: Reader, slots: Ints) -> _Terms:
-        """Return the terms of a target in each row; `slots`, shape (rows, targets)."""
-        terms = np.flatnonzero(target.view == reader.view)
-        many = len(reader.rows)
-        return cls(
-            np.repeat(reader.rows, len(terms)),
-            np.tile(target.position[terms], many),
-            np.tile(target.index[terms], many),
-            np.tile(target.weight[terms], many),
-            slots[:, target.owner[terms]].reshape(-1),
-        )
-
-    @classmethod
-    def joined(cls, every: Sequence[_Terms]) -> _Terms:
-        """Return the terms of several one after another."""
-        if len(every) == 1:
-            return every[0]
-        return cls(*(np.concatenate([getattr(t, name) for t in every]) for name in _FIELDS))
-
-
-_FIELDS = ("row", "position", "index", "weight", "slot")
-
-
-def _linear(
-    outputs: Mapping[str, torch.Tensor], readers: Sequence[Reader], scale: str | None = None
-) -> list[torch.Tensor]:
-    """Return the values of targets that are sums of terms, on their own scale or on `scale`."""
-    if not readers:
-        return []
-    sizes = [len(reader.rows) * reader.target.count for reader in readers]
-    ends = np.cumsum(sizes)
-    sorted_terms: dict[tuple[str, str], list[_Terms]] = {}
-    for reader, size, end in zip(readers, sizes, ends, strict=True):
-        slots = np.arange(end - size, end).reshape(len(reader.rows), reader.target.count)
-        first = 0
-        for part in _parts(reader.target):
-            own = slots[:, first : first + part.count]
-            first += part.count
-            kind = (part.head, scale or part.scale)
-            sorted_terms.setdefault(kind, []).append(_Terms.of(part, reader, own))
-    values: torch.Tensor | None = None
-    for (head, on), every in sorted_terms.items():
-        terms = _Terms.joined(every)
-        picked = _pick(outputs[head], head, on, terms)
-        weight, slot = torch.from_numpy(terms.weight).to(picked), _there(terms.slot, picked)
-        start = picked.new_zeros(int(ends[-1])) if values is None else values
-        values = start.index_add(0, slot, (picked * weight).to(start.dtype))
-    assert values is not None
-    cut = values.split(sizes)
-    return [own.view(len(r.rows), r.target.count) for own, r in zip(cut, readers, strict=True)]
+    wanted = [(i, part) for i, reader in enumerate(readers) for part in _parts(reader.target)]
+    found: list[list[ReadOff]] = [[] for _ in readers]
+    read: dict[int, ReadOff] = {}
+    for alike in _alike(wanted, readers):
+        own = [readers[wanted[n][0]] for n in alike]
+        targets = [wanted[n][1] for n in alike]
+        rows = np.concatenate([reader.rows for reader in own])
+        output = _rows_of(outputs[next(iter(targets[0].reads))], rows, total)
+        if targets[0].call is not None:
+            whole: ReadOff = _called(output, targets[0]), None
+        else:
+            whole = _linear(output, targets, [len(r.rows) for r in own], own[0].view)
+        read.update(zip(alike, _cut(whole, [len(r.rows) for r in own]), strict=True))
+    for n, (i, _) in enumerate(wanted):
+        found[i].append(read[n])
+    return [
+        (torch.cat([values for values, _ in parts], 1), None) if len(parts) > 1 else parts[0]
+        for parts in found
+    ]
 
 
 def _parts(target: BoundTarget) -> Iterator[BoundTarget]:
@@ -159,30 +101,73 @@ def _parts(target: BoundTarget) -> Iterator[BoundTarget]:
         yield from _parts(part)
 
 
-def _pick(output: torch.Tensor, head: str, scale: str, terms: _Terms) -> torch.Tensor:
-    """Return the scaled output at each term, in at least float32."""
-    line = terms.row
+def _alike(wanted: Sequence[tuple[int, BoundTarget]], readers: Sequence[Reader]) -> list[list[int]]:
+    """Group what is wanted by all that a target says, except which class or token it reads."""
+    if len(wanted) == 1:
+        return [[0]]
+    groups: dict[Hashable, list[int]] = {}
+    for n, (i, target) in enumerate(wanted):
+        shape: Hashable = n
+        if target.call is None:
+            terms = (target.position, target.owner, target.weight, target.view)
+            words = (target.head, target.scale, target.count, len(target.views), readers[i].view)
+            shape = (*words, *(array.tobytes() for array in terms))
+        groups.setdefault(shape, []).append(n)
+    return list(groups.values())
+
+
+def _cut(whole: ReadOff, sizes: list[int]) -> list[ReadOff]:
+    """Give each reader its rows; going back, one cut costs what one reader's rows would."""
+    values, probabilities = whole
+    parts = values.split(sizes)
+    if probabilities is None:
+        return [(part, None) for part in parts]
+    return list(zip(parts, probabilities.split(sizes), strict=True))
+
+
+def _linear(
+    output: torch.Tensor, targets: Sequence[BoundTarget], sizes: Sequence[int], view: int
+) -> ReadOff:
+    """Read targets that differ in their indices alone; each has some of the rows, in order."""
+    first = targets[0]
+    terms = np.flatnonzero(first.view == view)
+    index = first.index[terms][None]  # one line for all rows, or a line each
+    if any(not np.array_equal(t.index, first.index) for t in targets[1:]):
+        index = np.repeat([t.index[terms] for t in targets], sizes, axis=0)
+    position, owner, weight = first.position[terms], first.owner[terms], first.weight[terms]
+    values = _pick(output, first.head, first.scale, position, index)
+    if (weight != 1).any():
+        values = values * torch.from_numpy(weight).to(values)
+    if not np.array_equal(owner, np.arange(first.count)):  # else a term is a target
+        start = values.new_zeros(len(values), first.count)
+        values = start.index_add(1, _there(owner, values), values)
+    if not first.has_probability:
+        return values, None
+    with torch.no_grad():
+        return values, _pick(output.detach(), first.head, "prob", position, index)
+
+
+def _pick(output: torch.Tensor, head: str, scale: str, position: Ints, index: Ints) -> torch.Tensor:
+    """Return the scaled output at some terms, shape (rows, terms), in at least float32."""
+    back = None
     if head in POSITIONED:
-        line = line * output.shape[1] + terms.position
-    lines = output.reshape(-1, output.shape[-1])
+        places, back = np.unique(position, return_inverse=True)
+        output = output[:, _there(places, output)]
+    output = output.to(accumulating(output.dtype))
+    which = _there(index, output)
     if scale == "log_odds":
-        own = lines.index_select(0, _there(line, lines))
-        return log_odds(own.to(accumulating(own.dtype)), _there(terms.index, lines))
+        each = output[:, None] if back is None else output[:, _there(back, output)]
+        return log_odds(each.expand(-1, index.shape[1], -1), which.expand(len(output), -1))
     if head == "strings":  # log-probabilities already; there is no axis to normalize along
-        picked = _at(lines, line, terms.index)
-        return picked.exp() if scale == "prob" else picked
-    if scale in {"raw", "logit"}:
-        return _at(lines, line, terms.index)
-    used, line = np.unique(line, return_inverse=True)
-    if len(used) < len(lines):
-        lines = lines.index_select(0, _there(used, lines))
-    return _at(scaled(lines.to(accumulating(lines.dtype)), scale), line, terms.index)
-
-
-def _at(lines: torch.Tensor, line: Ints, index: Ints) -> torch.Tensor:
-    """Return one number of a line each, in at least float32."""
-    flat = lines.reshape(-1).index_select(0, _there(line * lines.shape[-1] + index, lines))
-    return flat.to(accumulating(flat.dtype))
+        output = output.exp() if scale == "prob" else output
+    else:
+        output = scaled(output, scale)
+    if len(which) == 1:
+        return output[:, which[0]] if back is None else output[:, _there(back, output), which[0]]
+    if back is None:
+        return output.gather(1, which)
+    rows = torch.arange(len(output), device=output.device)[:, None]
+    return output[rows, _there(back, output)[None], which]
 
 
 def _there(numbers: Ints, like: torch.Tensor) -> torch.Tensor:

@@ -102,16 +102,21 @@ def _parts(target: BoundTarget) -> Iterator[BoundTarget]:
 
 
 def _alike(wanted: Sequence[tuple[int, BoundTarget]], readers: Sequence[Reader]) -> list[list[int]]:
-    """Group what is wanted by all that a target says, except which class or token it reads."""
+    """Group what is wanted by all that a target says, except which class or token it reads.
+
+    On the raw scale, where nothing is normalized, the positions may differ, too.
+    """
     if len(wanted) == 1:
         return [[0]]
     groups: dict[Hashable, list[int]] = {}
     for n, (i, target) in enumerate(wanted):
         shape: Hashable = n
         if target.call is None:
-            terms = (target.position, target.owner, target.weight, target.view)
+            terms = (target.owner, target.weight, target.view)
             words = (target.head, target.scale, target.count, len(target.views), readers[i].view)
             shape = (*words, *(array.tobytes() for array in terms))
+            if target.scale != "raw":
+                shape = (*shape, target.position.tobytes())
         groups.setdefault(shape, []).append(n)
     return list(groups.values())
 
@@ -128,13 +133,12 @@ def _cut(whole: ReadOff, sizes: list[int]) -> list[ReadOff]:
 def _linear(
     output: torch.Tensor, targets: Sequence[BoundTarget], sizes: Sequence[int], view: int
 ) -> ReadOff:
-    """Read targets that differ in their indices alone; each has some of the rows, in order."""
+    """Read targets that are alike; each has some of the rows, in order."""
     first = targets[0]
     terms = np.flatnonzero(first.view == view)
-    index = first.index[terms][None]  # one line for all rows, or a line each
-    if any(not np.array_equal(t.index, first.index) for t in targets[1:]):
-        index = np.repeat([t.index[terms] for t in targets], sizes, axis=0)
-    position, owner, weight = first.position[terms], first.owner[terms], first.weight[terms]
+    position = _lines([t.position for t in targets], terms, sizes)
+    index = _lines([t.index for t in targets], terms, sizes)
+    owner, weight = first.owner[terms], first.weight[terms]
     values = _pick(output, first.head, first.scale, position, index)
     if (weight != 1).any():
         values = values * torch.from_numpy(weight).to(values)
@@ -147,11 +151,22 @@ def _linear(
         return values, _pick(output.detach(), first.head, "prob", position, index)
 
 
+def _lines(each: Sequence[Ints], terms: Ints, sizes: Sequence[int]) -> Ints:
+    """Return numbers of terms: one line for all rows, or a line for each where they differ."""
+    if all(np.array_equal(one, each[0]) for one in each[1:]):
+        return each[0][terms][None]
+    return np.repeat([one[terms] for one in each], sizes, axis=0)
+
+
 def _pick(output: torch.Tensor, head: str, scale: str, position: Ints, index: Ints) -> torch.Tensor:
     """Return the scaled output at some terms, shape (rows, terms), in at least float32."""
     back = None
     if head in POSITIONED:
-        places, back = np.unique(position, return_inverse=True)
+        if len(position) > 1:  # a line each: nothing is normalized
+            rows = torch.arange(len(output), device=output.device)[:, None]
+            picked = output[rows, _there(position, output), _there(index, output)]
+            return picked.to(accumulating(picked.dtype))
+        places, back = np.unique(position[0], return_inverse=True)
         output = output[:, _there(places, output)]
     output = output.to(accumulating(output.dtype))
     which = _there(index, output)
@@ -196,15 +211,19 @@ def _called(output: Any, target: BoundTarget) -> torch.Tensor:
 
 
 def _rows_of(output: Any, rows: Ints, total: int) -> Any:
-    """Return the output object at `rows`; the whole batch is passed on without a copy."""
+    """Return the output object at `rows`; without a copy where they follow each other."""
     if np.array_equal(rows, np.arange(total)):
         return output
+    if np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        return _index(output, slice(int(rows[0]), int(rows[-1]) + 1), total)
     return _index(output, torch.from_numpy(rows), total)
 
 
-def _index(value: Any, rows: torch.Tensor, total: int) -> Any:
+def _index(value: Any, rows: torch.Tensor | slice, total: int) -> Any:
     if isinstance(value, torch.Tensor):
-        return value[rows.to(value.device)] if value.ndim and len(value) == total else value
+        if not value.ndim or len(value) != total:
+            return value
+        return value[rows if isinstance(rows, slice) else rows.to(value.device)]
     if isinstance(value, Mapping):
         picked = {k: _index(v, rows, total) for k, v in value.items()}
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Given:
     causal: bool
 
 
-class AttentionFunction:
+class AttentionFunction(ABC):
     """A function for transformers' attention interface; a subclass says what it does.
 
     Parameters
@@ -113,6 +114,7 @@ class AttentionFunction:
             return plain(), None
         return self.attend(name, given, (query, key, value), plain), None
 
+    @abstractmethod
     def attend(
         self, name: str, given: Given, states: States, plain: Callable[[], torch.Tensor]
     ) -> torch.Tensor:
@@ -127,7 +129,6 @@ class AttentionFunction:
         plain : callable
             Computes the output.
         """
-        raise NotImplementedError
 
 
 class Attend(AttentionFunction):

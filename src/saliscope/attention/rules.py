@@ -9,6 +9,7 @@ is asked: the rows are those of its output on which the target depends.
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -179,7 +180,7 @@ class _Start:
             self.output = tensor.requires_grad_()
 
 
-class _Reading:
+class _Reading(ABC):
     """Base of the rules that reduce attention in one forward pass."""
 
     follows: ClassVar[tuple[int, int]] = (1, 1)
@@ -223,11 +224,11 @@ class _Reading:
         """Return which layers are kept; None is all."""
         return None
 
+    @abstractmethod
     def maps(
         self, batch: _Batch, values: torch.Tensor, shares: torch.Tensor | None
     ) -> torch.Tensor:
         """Return maps (targets, rows, tokens) from reduced values and shares of queries."""
-        raise NotImplementedError
 
 
 @contextmanager

@@ -32,6 +32,8 @@ _ORDER = (
     "confidence", "y", "x", "value",
 )  # fmt: skip
 _HELD = 64
+_SHARED = 10_000  # rows up to which a table is kept for other results of the same numbers
+_NAMED = 200  # characters of a target's name in a table; the record has all of it
 
 
 class Failure(NamedTuple):
@@ -69,7 +71,7 @@ class _Table(NamedTuple):
 
     owner: object
     columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
+    rows: Iterable[tuple[Any, ...]]
 
 
 class Written:
@@ -163,9 +165,14 @@ class Written:
             return known
         frame = self.frame(result)
         if "target" not in frame and result.meta.get("target"):
-            frame.insert(0, "target", result.meta["target"][0])
-        rows = list(frame.itertuples(index=False, name=None))
-        made = _Table(owner, tuple(map(str, frame.columns)), rows)  # holds its owner: the id stays
+            named = str(result.meta["target"][0])  # can be a whole line of text, in every row
+            short = named if len(named) <= _NAMED else f"{named[: _NAMED - 1]}…"
+            frame.insert(0, "target", short)
+        rows = frame.itertuples(index=False, name=None)
+        columns = tuple(map(str, frame.columns))
+        if len(frame) > _SHARED:
+            return _Table(owner, columns, rows)
+        made = _Table(owner, columns, list(rows))  # holds its owner: the id stays
         self._tables[id(owner)] = made
         if len(self._tables) > _HELD:
             self._tables.popitem(last=False)

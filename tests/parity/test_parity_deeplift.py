@@ -14,7 +14,7 @@ from helpers import toys
 from saliscope import explain
 
 captum = pytest.importorskip("captum.attr", reason="captum comes with the benchmark extra")
-shap = pytest.importorskip("shap", reason="shap comes with the benchmark extra")
+shap = pytest.importorskip("shap", reason="shap comes with the extra of tables")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

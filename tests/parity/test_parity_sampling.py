@@ -25,7 +25,7 @@ def captum() -> Any:
 @pytest.fixture(scope="module")
 def shap() -> Any:
     """Return shap."""
-    return pytest.importorskip("shap", reason="shap is in the benchmark extra only")
+    return pytest.importorskip("shap", reason="shap comes with the extra of tables")
 
 
 @pytest.fixture(params=[nn.ReLU, nn.GELU], ids=["relu", "gelu"])

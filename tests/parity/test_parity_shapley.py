@@ -22,7 +22,7 @@ LINE = np.linspace(-2.0, 3.0, 20)
 @pytest.fixture(scope="module")
 def shap() -> Any:
     """Return shap."""
-    return pytest.importorskip("shap", reason="shap is in the benchmark extra only")
+    return pytest.importorskip("shap", reason="shap comes with the extra of tables")
 
 
 @pytest.fixture(scope="module")

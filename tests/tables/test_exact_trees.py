@@ -19,7 +19,7 @@ from sklearn.ensemble import (
 import saliscope
 from saliscope import Class, Contrast, OptionError, RefusedError
 
-shap = pytest.importorskip("shap", reason="shap comes with the benchmark extra")
+shap = pytest.importorskip("shap", reason="shap comes with the extra of tables")
 _RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(_RNG.normal(size=(120, 6)), columns=list("abcdef"))
 NUMBER = TABLE["a"] * TABLE["b"] + TABLE["d"]

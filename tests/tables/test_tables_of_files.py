@@ -175,7 +175,7 @@ def test_rows_are_for_tables_only(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_shapley_values_of_trees_are_those_of_shap() -> None:
-    shap = pytest.importorskip("shap", reason="shap comes with the benchmark extra")
+    shap = pytest.importorskip("shap", reason="shap comes with the extra of tables")
     rng = np.random.default_rng(2)
     table = pd.DataFrame(rng.normal(size=(60, 6)), columns=list("abcdef"))
     truth = table["a"] * table["b"] + np.sin(table["c"])

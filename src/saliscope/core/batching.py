@@ -179,11 +179,21 @@ class Remembered:
     """What is remembered of a model: its batch sizes, and whether rows depend on each other.
 
     `dependence` is the relative change of a row's value between a batch and being alone; None
-    until it was measured.
+    until it was measured. `weighed` is what a row of a kind and length needs, in bytes.
     """
 
     sizers: dict[Hashable, Sizer] = field(default_factory=dict)
     dependence: float | None = None
+    weighed: dict[Hashable, int] = field(default_factory=dict)
+
+    def for_steady(self, most: float) -> Remembered:
+        """Return what a run may know that gives equal bits whatever ran before.
+
+        What a row needs is the same at any time. A dependence above `most` is told as measured on
+        the run's own rows, so it is measured again.
+        """
+        found = self.dependence if self.dependence is not None and self.dependence <= most else None
+        return Remembered(dependence=found, weighed=self.weighed)
 
 
 _KNOWN: weakref.WeakKeyDictionary[object, Remembered] = weakref.WeakKeyDictionary()

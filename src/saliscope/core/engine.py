@@ -19,7 +19,6 @@ import numpy.typing as npt
 from saliscope.core.ask import Ask, Estimate
 from saliscope.core.batching import (
     DEFAULT_BUDGET,
-    Remembered,
     Sizer,
     SteadySizer,
     WideSizer,
@@ -30,6 +29,7 @@ from saliscope.core.failures import as_model_error, is_out_of_memory, line
 from saliscope.core.health import finding
 from saliscope.core.model import Model, Pass, Piece, Reader
 from saliscope.core.perturbation import Perturbation
+from saliscope.core.single import SingleRow
 from saliscope.core.tasks import Job, Outcome, Progress, Task
 from saliscope.core.units import FloatArray
 
@@ -56,7 +56,7 @@ class _Run:
         self.known = remembered(model.identity)
         self.sized: type[Sizer] = Sizer
         if steady:  # nothing that was timed, and nothing from before, decides what comes out
-            self.known = Remembered()
+            self.known = self.known.for_steady(_DEPENDENT)
             self.sized = SteadySizer
         if model.wide:
             self.sized = WideSizer
@@ -65,6 +65,7 @@ class _Run:
         self.twins: dict[Hashable, list[tuple[int, Job]]] = {}
         self.recent: OrderedDict[Hashable, Outcome] = OrderedDict()
         self.rows = self.calls = self.done = self.started = self.memory = 0
+        self.single = SingleRow(model, self.known.weighed)
 
     def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
@@ -81,6 +82,8 @@ class _Run:
         waiting.sort(key=lambda t: (t.backward == 0, -t.job.sample.length, t.number))
         first = waiting[0]
         sizer = self.sizer(first)
+        if isinstance(sizer, SteadySizer) and sizer.bytes_per_row is None:
+            self.single.weigh(first, sizer)
         kind, length = self._kind(first), first.job.sample.length
         room = sizer.rows(self.budget, length)
         # What waits is shared out evenly, because a small rest costs a pass of its own.
@@ -198,7 +201,7 @@ class _Run:
         self.rows += total
         self.calls += 1
         if total > 1 and self.known.dependence is None:
-            self.known.dependence = self._dependence(pieces[0], readers[0], passes[0])
+            self.known.dependence = self.single.dependence(pieces[0], readers[0], passes[0])
             remembered(self.model.identity).dependence = self.known.dependence
         for (task, rows, fresh), keys, reader, got in zip(
             back, remember, readers, passes, strict=True
@@ -222,19 +225,6 @@ class _Run:
                 task.findings["cross_example"] = finding(
                     "cross_example", change=self.known.dependence
                 )
-
-    def _dependence(self, piece: Piece, reader: Reader, together: Pass) -> float:
-        """Return how much the first row of a batch differs from the same row run alone.
-
-        Asked once per model; it is not counted to any question.
-        """
-        alone = replace(piece, rows=piece.rows[:1])
-        only = replace(reader, rows=np.zeros(1, dtype=np.int64), piece=0, fold=None, layer=None)
-        (apart,), _ = self.model.run([alone], [only])
-        with np.errstate(invalid="ignore"):
-            change = np.abs(apart.values[0] - together.values[0]).max()
-        size = max(np.abs(apart.values[0]).max(), np.abs(together.values).max())
-        return float(change / size) if np.isfinite(change) and size > 0 else 0.0
 
     def _recall(
         self, task: Task, rows: _Rows, keys: list[Hashable | None], view: int

@@ -1,12 +1,13 @@
-"""Peak bytes of what a pass allocates, counted on any device.
+"""Memory of passes: what they allocate is counted, and the heap keeps what they free.
 
-On CUDA the allocator knows. Elsewhere every tensor storage that appears while the mode is on is
-counted until it is freed, in the forward pass and in the backward pass (which runs in the same
-thread on a CPU).
+On CUDA the allocator knows the peak. Elsewhere every tensor storage that appears while the mode
+is on is counted until it is freed, in the forward pass and in the backward pass (which runs in the
+same thread on a CPU).
 """
 
 from __future__ import annotations
 
+import functools
 import weakref
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,21 @@ from torch.utils._pytree import tree_leaves
 
 from saliscope.models.watching import Watch
 
-__all__ = ["PeakBytes"]
+__all__ = ["PeakBytes", "keep_heap"]
+
+_KEPT = (32 << 20) - (1 << 16)  # glibc learns from blocks of at most 32 MiB, its own few bytes in
+
+
+@functools.cache
+def keep_heap() -> None:
+    """Let glibc keep the memory that a batch frees for the next batch, once per process.
+
+    It gives the end of its heap back to the system above twice the largest block that it has seen
+    freed, 128 KiB at first, and takes it again at the next batch, page by page: up to a quarter of
+    the time of a pass. It learns from this block, which is never written to. Larger blocks are
+    given back as before, and other allocators learn nothing.
+    """
+    torch.empty(_KEPT, dtype=torch.uint8)
 
 
 class PeakBytes(Watch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,7 +52,11 @@ class ProteinModel(TokenModel):
         example = [int(i) for i in tokenizer("A")["input_ids"]]
         at = example.index(self.vocabulary["A"])
         self.prefix, self.suffix = example[:at], example[at + 1 :]
-        self.unknown_id = self.vocabulary.get("X", tokenizer.unk_token_id)
+        unknown: int | None = self.vocabulary.get("X", tokenizer.unk_token_id)
+        self.unknown_id = -1 if unknown is None else unknown
+        self.ids = np.full(128, self.unknown_id, dtype=np.int64)  # of each letter, by its code
+        for letter in string.ascii_uppercase:
+            self.ids[ord(letter)] = self.vocabulary.get(letter, self.unknown_id)
 
     def token_id(self, text: str) -> int:
         """Return the id of a residue letter."""
@@ -80,12 +85,15 @@ class ProteinModel(TokenModel):
                 "cut the sequence to the part in question"
             )
             raise InputError(msg)
-        unknown = [i for i, a in enumerate(letters) if a not in self.vocabulary or a == "X"]
+        inner = self.ids[np.frombuffer(letters.encode("ascii"), np.uint8)]
+        unknown = np.flatnonzero(inner == self.unknown_id).tolist()
         found: list[Finding] = []
         if unknown:
             names = ", ".join(f"{letters[i]}{i + 1}" for i in unknown[:5])
+            if self.unknown_id < 0:
+                msg = f"{label}: {names}: {self.name} does not know it, nor an X; replace it"
+                raise InputError(msg)
             found.append(finding("unknown_units", count=len(unknown), names=names))
-        inner = [self.vocabulary.get(a, self.unknown_id) for a in letters]
         ids = np.array([*self.prefix, *inner, *self.suffix], dtype=np.int64)
         first = len(self.prefix)
         keep = np.zeros(len(ids), dtype=bool)

@@ -72,7 +72,8 @@ def read_each(
         Of each reader: values, shape (rows, targets), in at least float32, and probabilities of
         the same shape, or None where a target has none.
     """
-    wanted = [(i, part) for i, reader in enumerate(readers) for part in _parts(reader.target)]
+    made = [list(_parts(reader.target)) for reader in readers]
+    wanted = [(i, part, len(parts) == 1) for i, parts in enumerate(made) for part in parts]
     found: list[list[ReadOff]] = [[] for _ in readers]
     read: dict[int, ReadOff] = {}
     for alike in _alike(wanted, readers):
@@ -83,9 +84,12 @@ def read_each(
         if targets[0].call is not None:
             whole: ReadOff = _called(output, targets[0]), None
         else:
-            whole = _linear(output, targets, [len(r.rows) for r in own], own[0].view)
+            # Of several outputs together, no probability is told.
+            probable = wanted[alike[0]][2] and targets[0].has_probability
+            sizes = [len(r.rows) for r in own]
+            whole = _linear(output, targets, sizes, own[0].view, probable=probable)
         read.update(zip(alike, _cut(whole, [len(r.rows) for r in own]), strict=True))
-    for n, (i, _) in enumerate(wanted):
+    for n, (i, *_) in enumerate(wanted):
         found[i].append(read[n])
     return [
         (torch.cat([values for values, _ in parts], 1), None) if len(parts) > 1 else parts[0]
@@ -101,7 +105,9 @@ def _parts(target: BoundTarget) -> Iterator[BoundTarget]:
         yield from _parts(part)
 
 
-def _alike(wanted: Sequence[tuple[int, BoundTarget]], readers: Sequence[Reader]) -> list[list[int]]:
+def _alike(
+    wanted: Sequence[tuple[int, BoundTarget, bool]], readers: Sequence[Reader]
+) -> list[list[int]]:
     """Group what is wanted by all that a target says, except which class or token it reads.
 
     On the raw scale, where nothing is normalized, the positions may differ, too.
@@ -109,11 +115,13 @@ def _alike(wanted: Sequence[tuple[int, BoundTarget]], readers: Sequence[Reader])
     if len(wanted) == 1:
         return [[0]]
     groups: dict[Hashable, list[int]] = {}
-    for n, (i, target) in enumerate(wanted):
+    for n, (i, target, alone) in enumerate(wanted):
         shape: Hashable = n
         if target.call is None:
             terms = (target.owner, target.weight, target.view)
-            words = (target.head, target.scale, target.count, len(target.views), readers[i].view)
+            words = (
+                alone, target.head, target.scale, target.count, len(target.views), readers[i].view,
+            )  # fmt: skip
             shape = (*words, *(array.tobytes() for array in terms))
             if target.scale != "raw":
                 shape = (*shape, target.position.tobytes())
@@ -131,8 +139,9 @@ def _cut(whole: ReadOff, sizes: list[int]) -> list[ReadOff]:
 
 
 def _linear(
-    output: torch.Tensor, targets: Sequence[BoundTarget], sizes: Sequence[int], view: int
-) -> ReadOff:
+    output: torch.Tensor, targets: Sequence[BoundTarget], sizes: Sequence[int], view: int, *,
+    probable: bool,
+) -> ReadOff:  # fmt: skip
     """Read targets that are alike; each has some of the rows, in order."""
     first = targets[0]
     terms = np.flatnonzero(first.view == view)
@@ -145,7 +154,7 @@ def _linear(
     if not np.array_equal(owner, np.arange(first.count)):  # else a term is a target
         start = values.new_zeros(len(values), first.count)
         values = start.index_add(1, _there(owner, values), values)
-    if not first.has_probability:
+    if not probable:
         return values, None
     with torch.no_grad():
         return values, _pick(output.detach(), first.head, "prob", position, index)

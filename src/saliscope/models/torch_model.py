@@ -18,7 +18,7 @@ from saliscope.core.model import Pass, Piece, Reader, Said, Sample
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import FloatArray
 from saliscope.models.identity import parts_of, tensors_of, weights_of
-from saliscope.models.memory import PeakBytes
+from saliscope.models.memory import PeakBytes, keep_heap
 from saliscope.models.quiet import lock, quiet
 from saliscope.models.readout import ReadOff, accumulating, read_each
 from saliscope.models.rules import find_rule
@@ -93,6 +93,7 @@ class TorchModel:
         floating = next((p for p in each if p.is_floating_point()), None)
         self.dtype = floating.dtype if floating is not None else None
         self.noticed: tuple[Finding, ...] = ()
+        keep_heap()
 
     # -- what subclasses provide ---------------------------------------------------------------
 

@@ -93,7 +93,8 @@ def sites(reference: str, protein: str) -> Residues:
     """Return where two proteins of one length differ (from 0); nothing for another length."""
     if len(reference) != len(protein):
         return ()
-    return tuple(i for i, (a, b) in enumerate(zip(reference, protein, strict=True)) if a != b)
+    one, other = (np.frombuffer(s.encode("utf-32-le"), np.uint32) for s in (reference, protein))
+    return tuple(np.flatnonzero(one != other).tolist())
 
 
 @dataclass(frozen=True)

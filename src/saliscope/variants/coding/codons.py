@@ -98,4 +98,4 @@ def translate(bases: str, table: int = 1) -> str:
     'M*'
     """
     residues = code(table)
-    return "".join(residues[bases[i : i + 3]] for i in range(0, len(bases) - 2, 3))
+    return "".join([residues[bases[i : i + 3]] for i in range(0, len(bases) - 2, 3)])

@@ -27,6 +27,8 @@ __all__ = ["Measurement", "look", "measure"]
 CHUNK = 256
 """Inputs of an iterator that are run together."""
 
+_UNDRAWN = np.random.default_rng(0)  # a look at the input draws nothing
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
@@ -148,6 +150,5 @@ def _measured(
 
 def job_of(sample: Sample, target: BoundTarget) -> Job:
     """Return the job of looking at one input."""
-    rng = np.random.default_rng(0)
-    question = Question(sample.units, target.count, DELETE, None, None, rng)
+    question = Question(sample.units, target.count, DELETE, None, None, _UNDRAWN)
     return Job(sample, target, question, look, key=(sample.key, target.key, "look"))

@@ -94,7 +94,8 @@ class ProteinModel(TokenModel):
                 msg = f"{label}: {names}: {self.name} does not know it, nor an X; replace it"
                 raise InputError(msg)
             found.append(finding("unknown_units", count=len(unknown), names=names))
-        ids = np.array([*self.prefix, *inner, *self.suffix], dtype=np.int64)
+        ends = (np.array(given, dtype=np.int64) for given in (self.prefix, self.suffix))
+        ids = np.concatenate([next(ends), inner, next(ends)])
         first = len(self.prefix)
         keep = np.zeros(len(ids), dtype=bool)
         keep[first : first + len(letters)] = True

@@ -115,6 +115,13 @@ def _alike(
     if len(wanted) == 1:
         return [[0]]
     groups: dict[Hashable, list[int]] = {}
+    bits: dict[int, bytes] = {}  # of arrays, which targets may share
+
+    def same(array: npt.NDArray[Any]) -> bytes:
+        if id(array) not in bits:
+            bits[id(array)] = array.tobytes()
+        return bits[id(array)]
+
     for n, (i, target, alone) in enumerate(wanted):
         shape: Hashable = n
         if target.call is None:
@@ -122,9 +129,9 @@ def _alike(
             words = (
                 alone, target.head, target.scale, target.count, len(target.views), readers[i].view,
             )  # fmt: skip
-            shape = (*words, *(array.tobytes() for array in terms))
+            shape = (*words, *(same(array) for array in terms))
             if target.scale != "raw":
-                shape = (*shape, target.position.tobytes())
+                shape = (*shape, same(target.position))
         groups.setdefault(shape, []).append(n)
     return list(groups.values())
 

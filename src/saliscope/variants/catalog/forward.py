@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -226,9 +226,7 @@ class _Reading(Target):
         parts = (
             _part("log_prob", "tokens", kept, sample.context["ids"][kept]),
             _part("raw", "embedding", np.zeros(width, dtype=np.int64), np.arange(width)),
-            _part(
-                "raw", "hidden", np.repeat(places, width), np.tile(np.arange(width), len(places))
-            ),
+            _part("raw", "hidden", np.repeat(places, width), _tiled(width, len(places))),
         )
         none = np.zeros(0, dtype=np.int64)
         return BoundTarget(
@@ -243,10 +241,20 @@ def _part(
 ) -> BoundTarget:
     """Return a target of one number per term."""
     count = len(position)
-    return BoundTarget(
-        ("",) * count, scale, head, np.arange(count), position, index, np.ones(count),
-        view=np.zeros(count, dtype=np.int64),
-    )  # fmt: skip
+    owner, weight, view = _terms(count)
+    return BoundTarget(("",) * count, scale, head, owner, position, index, weight, view=view)
+
+
+@lru_cache(maxsize=64)
+def _terms(count: int) -> tuple[npt.NDArray[Any], ...]:
+    """Return owner, weight and view of as many terms, shared by all targets of that many."""
+    return np.arange(count), np.ones(count), np.zeros(count, dtype=np.int64)
+
+
+@lru_cache(maxsize=64)
+def _tiled(width: int, times: int) -> npt.NDArray[np.int64]:
+    """Return the numbers of an embedding, over and over."""
+    return np.tile(np.arange(width), times)
 
 
 def run_batch(model: ProteinModel, batch: Batch, budget: int | None) -> bytes:

@@ -148,7 +148,8 @@ def _measured(
     return [result for result in found if result is not None]
 
 
-def job_of(sample: Sample, target: BoundTarget) -> Job:
+def job_of(sample: Sample, target: BoundTarget, *, counted: bool = True) -> Job:
     """Return the job of looking at one input."""
     question = Question(sample.units, target.count, DELETE, None, None, _UNDRAWN)
-    return Job(sample, target, question, look, key=(sample.key, target.key, "look"))
+    key = (sample.key, target.key, "look")
+    return Job(sample, target, question, look, key, counted=counted)

@@ -95,11 +95,12 @@ def _run(
         for case in cases
         for sample, layer in zip(case.samples, case.layers, strict=case.result is None)
     ]
-    predicted = _predict(wanted, [sample for _, sample, _ in every], steady=steady)
+    samples = [sample for _, sample, _ in every]
+    needed = _predict(wanted, samples, steady=steady)
     jobs: list[Job] = []
-    owners: list[tuple[_Case, Outcome | None]] = []
+    owners: list[tuple[_Case, Outcome | None, bool]] = []
     shared: _Shared = {}
-    for (case, sample, layer), guess in zip(every, predicted, strict=True):
+    for (case, sample, layer), guess in zip(every, needed, strict=True):
         if case.result is not None:
             continue
         try:
@@ -107,13 +108,18 @@ def _run(
         except SaliscopeError as error:
             case.result = error
         else:
-            owners.append((case, guess))
+            shown = None
+            if guess is None and wanted.model.modality != "tensor":
+                shown = every_class(wanted.model, sample)
+            owners.append((case, guess, shown is not None))
+            # With the others, because it is a row of theirs, or shares a pass with other inputs.
+            jobs += [job_of(sample, shown, counted=False)] if shown is not None else []
     # Closed here and not by the garbage collector, should one of the calls below raise.
     stream = drive(wanted.model, jobs, budget=wanted.budget, progress=progress, steady=steady)
     with contextlib.closing(stream):
-        for (case, guess), outcome in zip(owners, stream, strict=True):
-            case.outcomes.append(outcome)
-            case.predictions.append(guess)
+        for case, guess, looks in owners:
+            case.outcomes.append(next(stream))
+            case.predictions.append(next(stream) if looks else guess)
             if len(case.outcomes) < len(case.samples) or case.result is not None:
                 continue
             failed = [o.error for o in case.outcomes if o.error is not None]
@@ -127,14 +133,11 @@ def _run(
 
 
 def _predict(wanted: Plan, samples: Sequence[Sample], *, steady: bool) -> list[Outcome | None]:
-    """Ask for all classes of every sample, where the prediction is needed or shown."""
+    """Ask for all classes of every sample whose target is said by the prediction."""
     model, target = wanted.model, wanted.target
     if isinstance(target, Later):
         target = Predicted() if target.spec is None else target
     asked = [target.asks(model, s) for s in samples]
-    if model.modality != "tensor":
-        shown = [every_class(model, s) for s in samples]
-        asked = [a or b for a, b in zip(asked, shown, strict=True)]
     jobs = [job_of(s, a) for s, a in zip(samples, asked, strict=True) if a is not None]
     found = drive(model, jobs, budget=wanted.budget, steady=steady)
     with contextlib.closing(found):

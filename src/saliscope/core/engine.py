@@ -28,6 +28,7 @@ from saliscope.core.errors import OutOfMemoryError, SaliscopeError
 from saliscope.core.failures import as_model_error, is_out_of_memory, line
 from saliscope.core.health import finding
 from saliscope.core.model import Model, Pass, Piece, Reader
+from saliscope.core.packing import first_batch
 from saliscope.core.perturbation import Perturbation
 from saliscope.core.single import SingleRow
 from saliscope.core.tasks import Job, Outcome, Progress, Task
@@ -38,7 +39,6 @@ __all__ = ["Job", "Outcome", "Progress", "drive"]
 _MEMORY = 500_000  # numbers remembered for deduplication
 _ACTIVE = 256  # questions under way at once
 _DEPENDENT = 0.01  # relative change that rounding in half precision does not reach
-_PADDED = 0.05  # share of a batch that may be padding beside what a pass of its own costs
 _QUEUE = 64  # rows that are kept waiting, so that batches can be filled and sorted
 
 _Rows = npt.NDArray[np.int64]
@@ -86,21 +86,17 @@ class _Run:
             self.single.weigh(first, sizer)
         kind, length = self._kind(first), first.job.sample.length
         room = sizer.rows(self.budget, length)
+        alike = [task for task in waiting if self._kind(task) == kind]
         # What waits is shared out evenly, because a small rest costs a pass of its own.
-        rest = sum(len(task.waiting) for task in waiting if self._kind(task) == kind)
+        rest = sum(len(task.waiting) for task in alike)
         room = min(math.ceil(rest / max(1, round(rest / room))), sizer.allowed(self.budget, length))
-        padding, units = sizer.pass_units, 0.0
+        lengths = (task.job.sample.length for task in alike for _ in task.waiting)
+        room = first_batch(lengths, room, sizer.pass_units)
         chosen: _Chosen = []
-        for task in waiting:
+        for task in alike:
             if room <= 0:
                 break
-            if self._kind(task) != kind:
-                continue
             rows = min(room, len(task.waiting))
-            padding -= rows * (length - task.job.sample.length)
-            units += rows * length
-            if padding < -_PADDED * units:
-                break  # padding would cost more than a batch of its own
             taken, task.waiting = task.waiting[:rows], task.waiting[rows:]
             room -= rows
             chosen.append((task, taken))
@@ -282,7 +278,7 @@ class _Run:
         )
 
     def _start(self, number: int, job: Job) -> list[Task]:
-        self.started += 1
+        self.started += job.counted
         if job.key is not None:
             if job.key in self.twins:
                 self.twins[job.key].append((number, job))
@@ -333,7 +329,7 @@ class _Run:
 
     def _finish(self, number: int, outcome: Outcome) -> None:
         self.finished[number] = outcome
-        self.done += 1
+        self.done += outcome.job.counted
 
 
 def _number(

@@ -170,3 +170,12 @@ class Perturbation:
     def without_each(cls, grouping: Grouping, fill: Baseline) -> Perturbation:
         """Return one row per group, each with that group taken away."""
         return cls(grouping, removed=np.arange(grouping.count), fill=fill)
+
+    @classmethod
+    def leave_one_out(cls, grouping: Grouping, fills: Sequence[Baseline]) -> Perturbation:
+        """Return each group taken away, by each fill in turn, and in the last row the input."""
+        removed = np.append(np.repeat(np.arange(grouping.count), len(fills)), -1)
+        if len(fills) == 1:
+            return cls(grouping, removed=removed, fill=fills[0])
+        choice = np.append(np.tile(np.arange(len(fills)), grouping.count), 0)
+        return cls(grouping, removed=removed, fills=fills, choice=choice)

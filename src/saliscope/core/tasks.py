@@ -22,7 +22,8 @@ __all__ = ["Job", "Outcome", "Progress", "Task"]
 class Job:
     """One sample, its target, and the method started on it.
 
-    `key` is equal for jobs whose outcome must be equal; such a job is done once.
+    `key` is equal for jobs whose outcome must be equal; such a job is done once. One that is done
+    beside another is not `counted` as progress.
     """
 
     sample: Sample
@@ -30,6 +31,7 @@ class Job:
     question: Question
     start: Callable[[Question], Steps]
     key: Hashable | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True, eq=False)

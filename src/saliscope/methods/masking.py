@@ -51,29 +51,21 @@ def masking(question: Question, options: Masking) -> Steps:
     """
     units, fill = question.units, question.baseline
     grouped = Grouped.by(units, options.groups)
-    whole = yield Ask(Perturbation.identity(units))
     fills = tuple(question.background) or (fill,)
-    removed = np.repeat(np.arange(grouped.count), len(fills))
-    masked = yield Ask(
-        Perturbation(
-            grouped.grouping, removed=removed, fills=fills,
-            choice=np.tile(np.arange(len(fills)), grouped.count),
-        )
-        if len(fills) > 1
-        else Perturbation.without_each(grouped.grouping, fills[0])
-    )  # fmt: skip
+    asked = yield Ask(Perturbation.leave_one_out(grouped.grouping, fills))
+    whole, likely = asked.values[-1], asked.probabilities[-1]
     each = (grouped.count, len(fills), question.targets)
     with np.errstate(invalid="ignore"):  # infinities are found in the result
-        falls = (whole.values[0] - masked.values).reshape(each)
-        lost = (whole.probabilities[0] - masked.probabilities).reshape(each)
+        falls = (whole - asked.values[:-1]).reshape(each)
+        lost = (likely - asked.probabilities[:-1]).reshape(each)
     extra = {}
-    if np.isfinite(whole.probabilities).all():
+    if np.isfinite(likely).all():
         extra["probability_drop"] = grouped.lay(lost.mean(1).T)
     if len(fills) > 1:
         extra["stderr"] = grouped.lay(falls.std(1, ddof=1).T / np.sqrt(len(fills)))
     deleted = fill.deletes and not question.background
     return Estimate(
-        grouped.lay(falls.mean(1).T), whole.values[0], extra=extra,
+        grouped.lay(falls.mean(1).T), whole, extra=extra,
         units=grouped.shown,
         findings=(finding("deletion_shifts"),) if deleted else (),
         notes={

@@ -83,12 +83,12 @@ def occlusion(question: Question, options: Occlusion) -> Steps:
             msg = f"stride={step} is longer than the window of {size}, so units would be skipped"
             raise OptionError(msg)
     boxes = units.boxes(window, stride)
-    whole = yield Ask(Perturbation.identity(units))
-    covered = yield Ask(Perturbation.without_each(boxes, question.baseline))
-    drop = whole.values[0][:, None] - covered.values.T
+    asked = yield Ask(Perturbation.leave_one_out(boxes, [question.baseline]))
+    whole = asked.values[-1]
+    drop = whole[:, None] - asked.values[:-1].T
     share = math.prod(window) / max(1, math.prod(extents))
     return Estimate(
-        boxes.spread(drop, units.shape), whole.values[0],
+        boxes.spread(drop, units.shape), whole,
         findings=(finding("wide_occlusion", share=share),) if share > 0.25 else (),
         notes={"windows": boxes.count, "window": window, "stride": stride,
                "fill": question.baseline.name},

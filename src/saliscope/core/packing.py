@@ -1,0 +1,48 @@
+"""How many rows go first, where rows of different lengths wait."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+import numpy as np
+
+__all__ = ["first_batch"]
+
+_SEEN = 256  # rows that are looked at, or a batch: those behind hardly matter to the first
+
+
+def first_batch(lengths: Iterable[int], room: int, pass_units: float) -> int:
+    """Return how many rows the first batch holds, so that all of them together take least.
+
+    A batch costs its rows, each padded to the longest, and what a pass costs by itself. What is
+    best for the rest is found first (dynamic programming over the places at which to cut).
+
+    Parameters
+    ----------
+    lengths : iterable of int
+        Of the rows that wait, the longest first.
+    room : int
+        Rows that a batch may hold.
+    pass_units : float
+        What a pass costs by itself, in units of length.
+
+    Examples
+    --------
+    >>> first_batch([40, 40, 10, 10], 4, pass_units=100)  # one batch: 100 + 4 x 40
+    4
+    >>> first_batch([40, 40, 10, 10], 4, pass_units=50)  # two: 50 + 2 x 40 + 50 + 2 x 10
+    2
+    """
+    seen = list(itertools.islice(lengths, max(room, _SEEN)))
+    count = len(seen)
+    if seen[0] == seen[-1]:
+        return min(room, count)
+    rest = np.zeros(count + 1)  # what rows from this one on cost
+    taken = 1
+    for place in range(count - 1, -1, -1):
+        rows = np.arange(1, min(room, count - place) + 1)
+        costs = pass_units + rows * seen[place] + rest[place + rows]
+        taken = len(costs) - int(np.argmin(costs[::-1]))  # of equal ones the larger batch
+        rest[place] = costs[taken - 1]
+    return taken

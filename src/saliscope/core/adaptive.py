@@ -20,7 +20,8 @@ __all__ = ["Evaluation", "Integral", "integrate"]
 
 _ROUNDING = 1e-5
 _NARROWEST = 1e-9
-_EAGER = 9  # nodes of the first ask
+_EAGER = 9  # nodes of the first ask: few paths are done with five
+_DEEP = 32.0  # the error of Simpson's rule on a half is at best this much smaller
 
 Evaluation = Generator[Ask, Answer, tuple[FloatArray, FloatArray]]
 """Asks, and returns slopes (nodes, targets, *units) and scores (nodes, targets)."""
@@ -53,22 +54,36 @@ class Integral:
     findings: tuple[Finding, ...]
 
 
-_Wanted = tuple[tuple[float, ...], FloatArray | None]  # nodes of a panel, spread of its parent
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """A panel to be made, or `deep`, the halves of one that is surely not exact enough itself."""
 
+    low: float
+    high: float
+    parent: FloatArray | None
+    deep: bool
 
-def _nodes(wanted: Sequence[_Wanted]) -> list[float]:
-    return sorted({node for nodes, _ in wanted for node in nodes})
+    @property
+    def halves(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        middle = (self.low + self.high) / 2
+        return quarters(self.low, middle), quarters(middle, self.high)
 
+    @property
+    def nodes(self) -> set[float]:
+        """All nodes that it takes."""
+        left, right = self.halves
+        return {*left, *right} if self.deep else set(quarters(self.low, self.high))
 
-def _panels(
-    wanted: Sequence[_Wanted],
-    slopes: Mapping[float, FloatArray],
-    scores: Mapping[float, FloatArray],
-) -> list[Panel]:
-    return [
-        panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes], spread)
-        for nodes, spread in wanted
-    ]
+    def made(
+        self, slopes: Mapping[float, FloatArray], scores: Mapping[float, FloatArray]
+    ) -> list[Panel]:
+        """Return its panel, or those of its halves."""
+
+        def one(nodes: tuple[float, ...], parent: FloatArray | None) -> Panel:
+            return panel(nodes, [slopes[n] for n in nodes], [scores[n] for n in nodes], parent)
+
+        whole = one(quarters(self.low, self.high), self.parent)
+        return [one(half, whole.spread) for half in self.halves] if self.deep else [whole]
 
 
 def integrate(
@@ -80,20 +95,15 @@ def integrate(
     panels: list[Panel] = []
     findings: list[Finding] = []
     end: FloatArray | None = None
-    # Few paths are done with five nodes, so the nine of both halves are asked for together.
-    halves = [quarters(0.0, 0.5), quarters(0.5, 1.0)]
-    wanted: list[_Wanted] = [(quarters(0.0, 1.0), None)]
-    fresh = _nodes([(nodes, None) for nodes in halves] if limit >= _EAGER else wanted)
+    wanted = [_Wanted(0.0, 1.0, None, deep=limit >= _EAGER)]
     while True:
+        fresh = sorted({node for one in wanted for node in one.nodes} - scores.keys())
         gradients, values_at = yield from evaluate(fresh)
         slopes |= dict(zip(fresh, gradients, strict=True))
         scores |= dict(zip(fresh, values_at, strict=True))
-        made = _panels(wanted, slopes, scores)
         if end is None:
             end = slopes[1.0]
-            if limit >= _EAGER:
-                made = _panels([(nodes, made[0].spread) for nodes in halves], slopes, scores)
-        panels += made
+        panels += [made for one in wanted for made in one.made(slopes, scores)]
         values = np.sum([p.integral for p in panels], axis=0)
         units = tuple(range(1, values.ndim))
         change = scores[1.0] - scores[0.0]
@@ -107,9 +117,12 @@ def integrate(
             relative = np.divide(error, scale, out=np.zeros_like(error), where=scale != 0)
         if not np.isfinite(relative).all() or (relative <= tolerance).all():
             break
-        chosen = to_cut(panels, tolerance * scale)
-        if len(scores) + 4 * len(chosen) > limit:
-            chosen = chosen[: max(0, (limit - len(scores)) // 4)]
+        allowed = tolerance * scale
+        chosen = to_cut(panels, allowed)
+        deep = [bool((panels[i].doubt > _DEEP * allowed).any()) for i in chosen]
+        room = (limit - len(scores)) // 4
+        if len(chosen) + 2 * sum(deep) > room:
+            chosen, deep = chosen[: max(0, room)], [False] * len(chosen)
         widths = [panels[i].nodes[1] - panels[i].nodes[0] for i in chosen]
         if not widths or min(widths) < _NARROWEST:
             worst = float(relative.max())
@@ -118,14 +131,13 @@ def integrate(
             )
             break
         wanted = []
-        for index in chosen:
+        for index, further in zip(chosen, deep, strict=False):
             low, _, middle, _, high = panels[index].nodes
-            spread = panels[index].spread
-            wanted += [(quarters(low, middle), spread), (quarters(middle, high), spread)]
+            for start, stop in ((low, middle), (middle, high)):
+                wanted.append(_Wanted(start, stop, panels[index].spread, further))
         panels = [p for i, p in enumerate(panels) if i not in set(chosen)]
-        needed = {n for p in panels for n in p.nodes} | set(_nodes(wanted))
+        needed = {n for p in panels for n in p.nodes} | {n for one in wanted for n in one.nodes}
         slopes = {n: s for n, s in slopes.items() if n in needed}
-        fresh = [node for node in _nodes(wanted) if node not in scores]
     return Integral(
         values, scores[0.0], scores[1.0], relative, end, len(scores), len(panels), tuple(findings)
     )

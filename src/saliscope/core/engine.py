@@ -161,7 +161,9 @@ class _Run:
                 keys: list[Hashable | None] = [None] * len(rows)
                 physical = np.arange(total, total + len(rows))
                 fresh = rows
-                if not task.backward:
+                # What is done beside a question shares no row with it, or what the question takes
+                # would depend on how both are packed.
+                if not task.backward and task.job.counted:
                     keys = [self.model.row_key(sample, points, int(r), positions) for r in rows]
                     rows, keys, found = self._recall(task, rows, keys, view)
                     recalled += found

@@ -42,6 +42,6 @@ def test_all_batches_together_cost_the_least_there_is(seed: int) -> None:
 
 
 def test_rows_of_one_length_fill_the_room() -> None:
-    assert first_batch([7] * 1000, 300, pass_units=0) == 300
-    assert first_batch(iter([7, 7, 7]), 300, pass_units=0) == 3
+    assert first_batch([7] * 1000, 300, pass_units=1) == 300
+    assert first_batch(iter([7, 7, 7]), 300, pass_units=1) == 3
     assert first_batch([7] * 400 + [1] * 400, 500, pass_units=1e9) == 500

@@ -90,8 +90,9 @@ class _Run:
         # What waits is shared out evenly, because a small rest costs a pass of its own.
         rest = sum(len(task.waiting) for task in alike)
         room = min(math.ceil(rest / max(1, round(rest / room))), sizer.allowed(self.budget, length))
-        lengths = (task.job.sample.length for task in alike for _ in task.waiting)
-        room = first_batch(lengths, room, sizer.pass_units)
+        if alike[-1].job.sample.length < length:
+            lengths = (task.job.sample.length for task in alike for _ in task.waiting)
+            room = first_batch(lengths, room, sizer.pass_units)
         chosen: _Chosen = []
         for task in alike:
             if room <= 0:

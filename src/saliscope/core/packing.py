@@ -36,8 +36,6 @@ def first_batch(lengths: Iterable[int], room: int, pass_units: float) -> int:
     """
     seen = list(itertools.islice(lengths, max(room, _SEEN)))
     count = len(seen)
-    if seen[0] == seen[-1]:
-        return min(room, count)
     rest = np.zeros(count + 1)  # what rows from this one on cost
     taken = 1
     for place in range(count - 1, -1, -1):

@@ -48,11 +48,13 @@ def test_some_sentences_and_a_few_kills(tmp_path: Path) -> None:
     assert said.startswith("16 records and 3 other files, ")
 
 
-@pytest.mark.skipif(
+slow = pytest.mark.skipif(
     "SALISCOPE_SLOW" not in os.environ, reason="some minutes of kills; SALISCOPE_SLOW=1 runs it"
 )
-def test_two_thousand_sentences(tmp_path: Path) -> None:
-    """Real reviews, with workers too, killed at every rename of what is written in the end."""
+
+
+def reviews(folder: Path, most: int | None = None) -> Path:
+    """Write real reviews to a file, and return it."""
     if not _REVIEWS.is_dir():
         pytest.skip(f"{_REVIEWS} is not there")
     lines = [
@@ -60,10 +62,27 @@ def test_two_thousand_sentences(tmp_path: Path) -> None:
         for name in ("imdb", "yelp")
         for line in (_REVIEWS / f"{name}_labelled.txt").read_text(encoding="utf-8").split("\n")
     ]
-    (tmp_path / "reviews.txt").write_text("\n".join(line for line in lines if line))
+    kept = [line for line in lines if line][:most]
+    (folder / "reviews.txt").write_text("\n".join(kept))
+    return folder / "reviews.txt"
+
+
+@slow
+def test_two_thousand_sentences(tmp_path: Path) -> None:
+    """By the clock, at renames of records, and of what is written in the end; with workers too."""
     said = killed(
-        tmp_path, source=str(tmp_path / "reviews.txt"), model="zoo:sentiment", workers=True,
-        shards=True, clock=3, renames=4, every=True, reported=50, method="integrated_gradients",
+        tmp_path, source=str(reviews(tmp_path)), model="zoo:sentiment", workers=True, shards=True,
+        clock=3, renames=4, reported=50, method="integrated_gradients",
     )  # fmt: skip
     print(said)
     assert int(said.split()[0]) > 1900
+
+
+@slow
+def test_every_rename_of_what_is_written_in_the_end(tmp_path: Path) -> None:
+    said = killed(
+        tmp_path, source=str(reviews(tmp_path, 60)), model="zoo:sentiment", workers=True,
+        every=True, reported=10, method="integrated_gradients",
+    )  # fmt: skip
+    print(said)
+    assert int(said.split()[0]) > 50

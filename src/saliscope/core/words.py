@@ -5,13 +5,14 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from saliscope.core.units import Grouping
 
-__all__ = ["over_text", "parted", "sentences_of", "words_of"]
+__all__ = ["TextGroupings", "over_text", "parted", "sentences_of", "words_of"]
 
 Span = tuple[int, int]
 
@@ -145,3 +146,40 @@ def over_text(kind: str, text: str, pieces: Sequence[Span], spans: Sequence[Span
     rank = {k: i for i, k in enumerate(used)} | {-1: -1}
     labels = np.array([rank[k] for k in found], dtype=np.int64)
     return Grouping(kind, labels=labels, names=tuple(text[slice(*spans[k])] for k in used))
+
+
+class TextGroupings(Mapping[str, Grouping]):
+    """Words and sentences over the pieces of a text, found when they are asked for.
+
+    Parameters
+    ----------
+    text : str
+    pieces : sequence of (int, int)
+        As for `over_text`.
+    borders : sequence of int
+        Characters at which spans end, as for `parted`.
+
+    Examples
+    --------
+    >>> made = TextGroupings("Fine.", [(0, 2), (2, 4), (4, 5)])
+    >>> list(made), made["word"].names
+    (['word', 'sentence'], ('Fine', '.'))
+    """
+
+    _spans: ClassVar = {"word": words_of, "sentence": sentences_of}
+
+    def __init__(self, text: str, pieces: Sequence[Span], borders: Sequence[int] = ()) -> None:
+        self._text, self._pieces, self._borders = text, pieces, borders
+        self._found: dict[str, Grouping] = {}
+
+    def __getitem__(self, kind: str) -> Grouping:
+        if kind not in self._found:
+            spans = parted(self._text, self._spans[kind](self._text), self._borders)
+            self._found[kind] = over_text(kind, self._text, self._pieces, spans)
+        return self._found[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spans)
+
+    def __len__(self) -> int:
+        return len(self._spans)

@@ -14,7 +14,7 @@ import torch
 from saliscope.core.errors import InputError, ModelError, OptionError
 from saliscope.core.model import Sample
 from saliscope.core.units import Units
-from saliscope.core.words import over_text, parted, sentences_of, words_of
+from saliscope.core.words import TextGroupings
 from saliscope.models.layout import Layout
 
 if TYPE_CHECKING:
@@ -122,8 +122,7 @@ def _joined(
          "start": ("position", [a for a, _ in spans]),
          "end": ("position", [b for _, b in spans]),
          "stream": ("position", streams)},
-        keep, {kind: over_text(kind, text, spans, parted(text, find(text), borders))
-               for kind, find in (("word", words_of), ("sentence", sentences_of))},
+        keep, TextGroupings(text, spans, borders),
     )  # fmt: skip
     array = np.array(ids, dtype=np.int64)
     reads = np.full(len(ids), -1, dtype=np.int64)

@@ -12,7 +12,7 @@ from saliscope.core.errors import InputError, ModelError, OptionError
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Sample
 from saliscope.core.units import Units
-from saliscope.core.words import over_text, sentences_of, words_of
+from saliscope.core.words import TextGroupings
 from saliscope.models.continuing import continued, trimmed
 from saliscope.models.tokens import TokenModel
 
@@ -87,8 +87,7 @@ class TextModel(TokenModel):
              "token": ("position", tokens),
              "start": ("position", [a for a, _ in spans]),
              "end": ("position", [b for _, b in spans])},
-            keep, {"word": over_text("word", raw, spans, words_of(raw)),
-                   "sentence": over_text("sentence", raw, spans, sentences_of(raw))},
+            keep, TextGroupings(raw, spans),
         )  # fmt: skip
         context = {
             "ids": ids, "unknown": frozenset(unknown), "width": self.width,

@@ -1,4 +1,8 @@
-"""The row of Grad-CAM, on any network."""
+"""The row of Grad-CAM, on any network.
+
+Weights want gradients in a network as it is loaded, and the peer then computes theirs, too: that is
+its default. With weights frozen by hand it has its best setting; Saliscope freezes them itself.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from benchmarks.peers import grad_cam
 
 __all__ = ["CAM", "cam"]
 
-CAM, CAPTUM = "pytorch-grad-cam", "captum LayerGradCam"
+CAM, FROZEN, CAPTUM = "pytorch-grad-cam", "pytorch-grad-cam, frozen weights", "captum LayerGradCam"
 
 
 def cam(
@@ -36,6 +40,13 @@ def cam(
 
     def cams() -> None:
         """Not compared: the peer enlarges and scales its map (a test compares them)."""
+        net.requires_grad_(True)
+        try:
+            frozen()
+        finally:
+            net.requires_grad_(False)
+
+    def frozen() -> None:
         with torch.enable_grad():
             peer(input_tensor=image.clone().requires_grad_(), targets=wanted)
 
@@ -49,7 +60,7 @@ def cam(
             net(image)
 
     return Case(
-        {OURS: ours, CAM: cams, CAPTUM: captum, FLOOR: Best(bare, (1,))},
+        {OURS: ours, CAM: cams, FROZEN: frozen, CAPTUM: captum, FLOOR: Best(bare, (1,))},
         goals, captum, lambda: 1, warm=lambda: net(image),
     )  # fmt: skip
 

@@ -86,6 +86,33 @@ def test_letters_that_the_model_does_not_know_become_x(protein: ProteinModel) ->
     assert not protein.prepare("MVBZUO")[0].findings
 
 
+class Strict:
+    """A tokenizer with a sign for nothing but the letters that it knows."""
+
+    unk_token_id = None
+
+    def __init__(self) -> None:
+        self.inner = tokens.esm_tokenizer()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def __call__(self, text: str) -> Any:
+        """Return what the tokenizer says."""
+        return self.inner(text)
+
+    def get_vocab(self) -> dict[str, int]:
+        """Return the alphabet without X."""
+        return {sign: i for sign, i in self.inner.get_vocab().items() if sign not in {"X", "<unk>"}}
+
+
+def test_without_an_x_a_letter_that_is_not_known_is_refused() -> None:
+    model = ProteinModel(tokens.esm(), Strict(), "strict")
+    assert model.prepare("MV")[0].context["unknown"] == frozenset()
+    with pytest.raises(InputError, match="MVJ: J3: strict does not know it, nor an X; replace it"):
+        model.prepare("MVJ")
+
+
 @given(st.text("ACDEFGHIKLMNPQRSTVWYXBZUO", min_size=1, max_size=19))
 def test_residues_are_mapped_letter_by_letter(protein: ProteinModel, raw: str) -> None:
     (sample,) = protein.prepare(raw)

@@ -159,8 +159,11 @@ class SteadySizer(Sizer):
         return _PASS
 
 
+@dataclass
 class WideSizer(Sizer):
     """The batch size of a predictor, of which a call costs more than its rows: a fixed rule, too.
+
+    So many rows are waited for from the start.
 
     Examples
     --------
@@ -168,6 +171,8 @@ class WideSizer(Sizer):
     >>> sizer.rows(budget=1 << 30), sizer.rows(budget=5000)
     (8192, 5)
     """
+
+    most: int = _WIDE_ROWS
 
     def rows(self, budget: int, length: int | None = None) -> int:
         """Return the rows of the next batch."""

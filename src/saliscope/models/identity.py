@@ -6,7 +6,7 @@ What was found of weights is remembered for as long as the module lives and they
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from weakref import WeakKeyDictionary
 
 import torch
@@ -30,8 +30,12 @@ def parts_of(module: nn.Module) -> list[nn.Module]:
     return found
 
 
-def tensors_of(module: nn.Module, *, buffers: bool = True) -> Iterator[torch.Tensor]:
+def tensors_of(
+    module: nn.Module | Sequence[nn.Module], *, buffers: bool = True
+) -> Iterator[torch.Tensor]:
     """Yield the parameters, and the buffers, of all parts; shared ones as often as they are held.
+
+    Of a module, or of its parts where they are known.
 
     Every call of `explain` looks at all of them. `nn.Module.parameters` hashes each tensor to leave
     out what it gave before, and `state_dict` makes a copy of each, which costs ten times as much.
@@ -42,7 +46,7 @@ def tensors_of(module: nn.Module, *, buffers: bool = True) -> Iterator[torch.Ten
     >>> len(list(tensors_of(net))), len(list(tensors_of(net, buffers=False)))
     (7, 4)
     """
-    for part in parts_of(module):
+    for part in parts_of(module) if isinstance(module, nn.Module) else module:
         for parameter in part._parameters.values():  # noqa: SLF001 - see above
             if parameter is not None:
                 yield parameter
@@ -57,8 +61,9 @@ def structure(module: nn.Module) -> Hashable:
 
     Training does not change it.
     """
-    parts = tuple(map(type, parts_of(module)))
-    return parts, tuple(tensor.shape for tensor in tensors_of(module, buffers=False))
+    parts = parts_of(module)
+    shapes = tuple(tensor.shape for tensor in tensors_of(parts, buffers=False))
+    return tuple(map(type, parts)), shapes
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -104,8 +104,9 @@ def quiet(module: nn.Module, seed: int = 0) -> Iterator[None]:
     """
     threads = torch.get_num_threads()
     with lock(module), _process(seed):
-        training = [(part, part.training) for part in parts_of(module)]
-        frozen = [p for p in tensors_of(module, buffers=False) if p.requires_grad]
+        parts = parts_of(module)
+        training = [(part, part.training) for part in parts]
+        frozen = [p for p in tensors_of(parts, buffers=False) if p.requires_grad]
         try:
             for part, flag in training:
                 if flag:  # setting an attribute of a module costs much more than reading it

@@ -29,6 +29,7 @@ _KEPT = 5  # last times of each size that are looked at
 _ASKED = 4  # times that a larger size is asked for
 _SETTLED = 6  # batches after which a smaller size is tried, too
 _NEAR, _RETRIED = 1.1, 1.3  # a size this much slower than the best may only have had bad luck
+_LUCK = 2  # times that a smaller size is tried
 _PASS = 128  # units that cost what a pass costs by itself, until it was measured
 _PASS_RANGE = (16, 1024)
 
@@ -92,7 +93,7 @@ class Sizer:
             return good
         if not smaller:
             return good // 2
-        again = len(self.times[smaller]) < _KEPT and speeds[smaller] <= best * _RETRIED
+        again = len(self.times[smaller]) < _LUCK and speeds[smaller] <= best * _RETRIED
         return smaller if again else good
 
     @property

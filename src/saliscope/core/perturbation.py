@@ -154,6 +154,13 @@ class Perturbation:
         assert self.removed is not None
         return bool((self.removed < 0).all())
 
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether every row has each group either as it is or taken away: all weights 0 or 1."""
+        if self.weights is None:
+            return True
+        return all(bool(((row == 0) | (row == 1)).all()) for row in self.weights)
+
     @classmethod
     def identity(cls, units: Units) -> Perturbation:
         """Return one row: the input as it is."""

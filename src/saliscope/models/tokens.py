@@ -190,10 +190,9 @@ class TokenModel(TorchModel):
             return True
         if moved.noise is not None:
             return False
-        whole = moved.weights is None or bool(np.isin(moved.weights, (0.0, 1.0)).all())
         # A path is moved in the embedding even at its ends, so that all of it is one space.
         is_path = moved.grouping.kind == "all"
-        if is_path or not whole:
+        if is_path or not moved.is_whole:
             return False
         return all(fill.deletes or fill.ids is not None for fill in moved.every_fill)
 

@@ -119,7 +119,7 @@ def test_the_score_is_what_the_model_says(kind: str) -> None:
 def test_a_masked_unit_is_the_mask_token_given_to_the_model(kind: str) -> None:
     model, inputs = made(kind, torch.float64)
     (sample,) = model.prepare(inputs[0])
-    moved = Perturbation.without_each(sample.units.each(), model.fill(sample, None))
+    moved = Perturbation.leave_one_out(sample.units.each(), [model.fill(sample, None)])
     rows = np.arange(moved.rows)
     with torch.no_grad():
         heads, _ = model.forward(
@@ -130,6 +130,8 @@ def test_a_masked_unit_is_the_mask_token_given_to_the_model(kind: str) -> None:
         ids[place] = model.mask_id
         got = heads["call"].logits[row]
         torch.testing.assert_close(got, own(model, ids)[0], rtol=0, atol=1e-12)
+    whole = own(model, sample.context["ids"])[0]
+    torch.testing.assert_close(heads["call"].logits[-1], whole, rtol=0, atol=1e-12)
 
 
 def test_deletion_is_the_shorter_text() -> None:

@@ -41,7 +41,13 @@ def test_all_batches_together_cost_the_least_there_is(seed: int) -> None:
     assert cost(lengths, sizes, alone) == least
 
 
+def test_many_rows_are_cut_in_few_steps() -> None:
+    lengths = [90] * 3000 + [10] * 3000
+    # All of the long ones and none of the short: 80 units of padding each are more than a pass.
+    assert first_batch(lengths, 4000, pass_units=100) == pytest.approx(3000, abs=2 * 6000 / 64)
+    assert first_batch(lengths, 6000, pass_units=1e9) == 6000
+
+
 def test_rows_of_one_length_fill_the_room() -> None:
     assert first_batch([7] * 1000, 300, pass_units=1) == 300
     assert first_batch(iter([7, 7, 7]), 300, pass_units=1) == 3
-    assert first_batch([7] * 400 + [1] * 400, 500, pass_units=1e9) == 500

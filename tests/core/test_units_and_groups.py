@@ -169,12 +169,18 @@ def test_paths_and_identities(shape: tuple[int, ...], alphas: list[float]) -> No
 
 
 @given(shapes)
-def test_without_each_takes_one_group_away_per_row(shape: tuple[int, ...]) -> None:
+def test_one_group_is_left_out_per_row_and_none_in_the_last(shape: tuple[int, ...]) -> None:
     grouping = units_of(shape).each()
-    moved = Perturbation.without_each(grouping, Baseline("zero"))
-    assert moved.rows == grouping.count
-    rows = np.stack([moved.row(i) for i in range(moved.rows)])
-    np.testing.assert_array_equal(rows, 1 - np.eye(grouping.count))
+    fills = [Baseline("zero"), Baseline("one")]
+    for given_fills in (fills[:1], fills):
+        moved = Perturbation.leave_one_out(grouping, given_fills)
+        assert moved.rows == grouping.count * len(given_fills) + 1
+        rows = np.stack([moved.row(i) for i in range(moved.rows)])
+        left_out = np.repeat(1 - np.eye(grouping.count), len(given_fills), axis=0)
+        np.testing.assert_array_equal(rows[:-1], left_out)
+        assert (rows[-1] == 1).all()
+        assert moved.is_whole
+    assert [moved.fill_of(row) for row in (0, 1)] == fills
     nothing = Perturbation(grouping, removed=np.array([-1]), fill=DELETE)
     assert nothing.is_identity
     assert not moved.is_identity

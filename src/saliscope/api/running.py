@@ -112,8 +112,8 @@ def _run(
             if guess is None and wanted.model.modality != "tensor":
                 shown = every_class(wanted.model, sample)
             owners.append((case, guess, shown is not None))
-            # With the others, because it is a row of theirs, or shares a pass with other inputs.
-            jobs += [job_of(sample, shown, counted=False)] if shown is not None else []
+            if shown is not None:  # in the same run, where it shares passes with the others
+                jobs.append(job_of(sample, shown, counted=False))
     # Closed here and not by the garbage collector, should one of the calls below raise.
     stream = drive(wanted.model, jobs, budget=wanted.budget, progress=progress, steady=steady)
     with contextlib.closing(stream):

@@ -50,8 +50,7 @@ def _residues(adapter: RewritingModel, raw: Any) -> Feed:
     if not isinstance(raw, str):
         msg = f"a protein is a string of residue letters, not {type(raw).__name__}"
         raise InputError(msg)
-    letters = checked_letters(raw, raw[:12])
-    ids = np.array([adapter.vocabulary.get(a, adapter.unknown_id) for a in letters], dtype=np.int64)
+    ids, _ = adapter.coded(checked_letters(raw, raw[:12]), raw[:12])
     # Not by `prepare`: what is longer than the model was made for is measured, too.
     said = np.where(ids == adapter.unknown_id, -1, ids)
     return Feed(adapter.arguments([ids]), said)

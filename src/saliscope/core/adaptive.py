@@ -119,10 +119,12 @@ def integrate(
             break
         allowed = tolerance * scale
         chosen = to_cut(panels, allowed)
-        deep = [bool((panels[i].doubt > _DEEP * allowed).any()) for i in chosen]
-        room = (limit - len(scores)) // 4
+        beyond = np.where(allowed > 0, _DEEP * allowed, np.inf)
+        deep = [bool((panels[i].doubt > beyond).any()) for i in chosen]
+        room = max(0, (limit - len(scores)) // 4)
         if len(chosen) + 2 * sum(deep) > room:
-            chosen, deep = chosen[: max(0, room)], [False] * len(chosen)
+            chosen = chosen[:room]
+            deep = [False] * len(chosen)
         widths = [panels[i].nodes[1] - panels[i].nodes[0] for i in chosen]
         if not widths or min(widths) < _NARROWEST:
             worst = float(relative.max())
@@ -131,7 +133,7 @@ def integrate(
             )
             break
         wanted = []
-        for index, further in zip(chosen, deep, strict=False):
+        for index, further in zip(chosen, deep, strict=True):
             low, _, middle, _, high = panels[index].nodes
             for start, stop in ((low, middle), (middle, high)):
                 wanted.append(_Wanted(start, stop, panels[index].spread, further))

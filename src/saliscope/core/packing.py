@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 
 import numpy as np
 
 __all__ = ["first_batch"]
 
-_SEEN = 256  # rows that are looked at, or a batch: those behind hardly matter to the first
+_SEEN = 128  # rows that are looked at, or two batches: those behind hardly matter to the first
+_PLACES = 64  # at most, at which is cut
 
 
 def first_batch(lengths: Iterable[int], room: int, pass_units: float) -> int:
@@ -34,13 +36,15 @@ def first_batch(lengths: Iterable[int], room: int, pass_units: float) -> int:
     >>> first_batch([40, 40, 10, 10], 4, pass_units=50)  # two: 50 + 2 x 40 + 50 + 2 x 10
     2
     """
-    seen = list(itertools.islice(lengths, max(room, _SEEN)))
-    count = len(seen)
+    seen = list(itertools.islice(lengths, max(2 * room, _SEEN)))
+    step = math.ceil(len(seen) / _PLACES)  # many short rows are cut by several at once
+    longest = seen[::step]
+    count, most = len(longest), math.ceil(room / step)
     rest = np.zeros(count + 1)  # what rows from this one on cost
     taken = 1
     for place in range(count - 1, -1, -1):
-        rows = np.arange(1, min(room, count - place) + 1)
-        costs = pass_units + rows * seen[place] + rest[place + rows]
+        blocks = np.arange(1, min(most, count - place) + 1)
+        costs = pass_units + blocks * (step * longest[place]) + rest[place + blocks]
         taken = len(costs) - int(np.argmin(costs[::-1]))  # of equal ones the larger batch
         rest[place] = costs[taken - 1]
-    return taken
+    return min(taken * step, room, len(seen))

@@ -94,7 +94,7 @@ class Perturbation:
     >>> units = Units(("position",), (4,), "element")
     >>> Perturbation.path(units, [0.0, 0.5, 1.0], Baseline("zero")).rows
     3
-    >>> Perturbation.without_each(units.each(), Baseline("zero")).row(2).tolist()
+    >>> Perturbation.leave_one_out(units.each(), [Baseline("zero")]).row(2).tolist()
     [1.0, 1.0, 0.0, 1.0]
     """
 
@@ -172,11 +172,6 @@ class Perturbation:
     ) -> Perturbation:
         """Return points on the straight line from `fill` (0) to the input (1)."""
         return cls(units.whole(), weights=np.asarray(alphas, dtype=np.float64)[:, None], fill=fill)
-
-    @classmethod
-    def without_each(cls, grouping: Grouping, fill: Baseline) -> Perturbation:
-        """Return one row per group, each with that group taken away."""
-        return cls(grouping, removed=np.arange(grouping.count), fill=fill)
 
     @classmethod
     def leave_one_out(cls, grouping: Grouping, fills: Sequence[Baseline]) -> Perturbation:

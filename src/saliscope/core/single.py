@@ -29,24 +29,27 @@ class SingleRow:
         self.seen: tuple[Piece, Pass] | None = None
 
     def weigh(self, task: Task, sizer: Sizer) -> None:
-        """Tell a sizer what a row of this very length needs, measured once per model.
+        """Tell a sizer what a row of this very kind needs, measured once per model.
 
         Batches of a run that must be cut equally are the same whether it was known before or not.
         """
-        length = task.job.sample.length
-        key = (task.backward, task.rule, task.layer, length)
-        if key not in self.weighed:
+        sample, target = task.job.sample, task.job.target
+        pack = self.model.pack_key(sample, task.ask.points)
+        read = (frozenset(target.reads), target.count, len(target.views))
+        # All that the bytes depend on, or batches would depend on what was weighed before.
+        key = (task.backward, task.rule, task.layer, sample.length, pack, read)
+        if key not in self.weighed or "call" in target.reads:  # a function, equal to no other
             row, view = task.waiting[0]
-            rows, target = np.array([row]), task.job.target
+            rows = np.array([row])
             fold = None if task.ask.fold is None else task.ask.fold.at(rows)
-            piece = Piece(task.job.sample, task.ask.points, rows, target.views[view])
+            piece = Piece(sample, task.ask.points, rows, target.views[view])
             reader = Reader(target, view, np.zeros(1, dtype=np.int64), 0, fold, task.ask.layer)
             try:
                 (got,), needed = self.model.run([piece], [reader], account=True)
             except Exception:  # noqa: BLE001 - the batch of this row fails as well, and tells
                 return
             self.seen, self.weighed[key] = (piece, got), needed
-        sizer.saw(1, 1.0, self.weighed[key], length)
+        sizer.bytes_per_row, sizer.length = self.weighed[key], sample.length
 
     def dependence(self, piece: Piece, reader: Reader, together: Pass) -> float:
         """Return how much the first row of a batch differs from the same row run alone."""

@@ -23,7 +23,7 @@ class Job:
     """One sample, its target, and the method started on it.
 
     `key` is equal for jobs whose outcome must be equal; such a job is done once. One that is done
-    beside another is not `counted` as progress.
+    beside another is not `counted` as progress, and shares no row with what is counted.
     """
 
     sample: Sample

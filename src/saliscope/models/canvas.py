@@ -37,12 +37,13 @@ class Canvas:
     >>> from saliscope.core.units import Units
     >>> units = Units(("dim_1",), (3,), "element")
     >>> sample = Sample("x", "", units, torch.ones(3), {"scalar": False})
-    >>> each = Perturbation.without_each(units.boxes((1,), (1,)), Baseline("zero", torch.zeros(3)))
+    >>> none = Baseline("zero", torch.zeros(3))
+    >>> each = Perturbation.leave_one_out(units.boxes((1,), (1,)), [none])
     >>> canvas = Canvas()
     >>> canvas.paint(Piece(sample, each, np.array([0, 1]))).tolist()
     [[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]]
-    >>> canvas.paint(Piece(sample, each, np.array([2]))).tolist()
-    [[1.0, 1.0, 0.0]]
+    >>> canvas.paint(Piece(sample, each, np.array([2, 3]))).tolist()  # the last: the input
+    [[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
     """
 
     def __init__(self) -> None:

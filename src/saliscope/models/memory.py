@@ -27,9 +27,9 @@ def keep_heap() -> None:
     """Let glibc keep the memory that a batch frees for the next batch, once per process.
 
     It gives the end of its heap back to the system above twice the largest block that it has seen
-    freed, 128 KiB at first, and takes it again at the next batch, page by page: up to a quarter of
-    the time of a pass. It learns from this block, which is never written to. Larger blocks are
-    given back as before, and other allocators learn nothing.
+    freed, 128 KiB at first, and takes it again at the next batch, page by page. It learns from this
+    block, which is never written to. Larger blocks are given back as before, and other allocators
+    learn nothing.
     """
     torch.empty(_KEPT, dtype=torch.uint8)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import nn
 
 from saliscope.core.errors import InputError, ModelError, OptionError, nearest
@@ -65,6 +66,22 @@ class ProteinModel(TokenModel):
             raise OptionError(msg)
         return self.vocabulary[text]
 
+    def coded(self, letters: str, label: str) -> tuple[npt.NDArray[np.int64], list[int]]:
+        """Return the ids of checked letters, and the places of those that are read as X.
+
+        Raises
+        ------
+        InputError
+            The model does not know a letter, and has no sign for such.
+        """
+        ids = self.ids[np.frombuffer(letters.encode("ascii"), np.uint8)]
+        unknown = np.flatnonzero(ids == self.unknown_id).tolist()
+        if unknown and self.unknown_id < 0:
+            names = _named(letters, unknown)
+            msg = f"{label}: {names}: {self.name} does not know it, nor an X; replace it"
+            raise InputError(msg)
+        return ids, unknown
+
     def prepare(self, raw: object, *, name: str | None = None) -> Sequence[Sample]:
         """Turn a sequence of residue letters into one sample.
 
@@ -85,14 +102,10 @@ class ProteinModel(TokenModel):
                 "cut the sequence to the part in question"
             )
             raise InputError(msg)
-        inner = self.ids[np.frombuffer(letters.encode("ascii"), np.uint8)]
-        unknown = np.flatnonzero(inner == self.unknown_id).tolist()
+        inner, unknown = self.coded(letters, label)
         found: list[Finding] = []
         if unknown:
-            names = ", ".join(f"{letters[i]}{i + 1}" for i in unknown[:5])
-            if self.unknown_id < 0:
-                msg = f"{label}: {names}: {self.name} does not know it, nor an X; replace it"
-                raise InputError(msg)
+            names = _named(letters, unknown)
             found.append(finding("unknown_units", count=len(unknown), names=names))
         ends = (np.array(given, dtype=np.int64) for given in (self.prefix, self.suffix))
         ids = np.concatenate([next(ends), inner, next(ends)])
@@ -113,6 +126,11 @@ class ProteinModel(TokenModel):
             "width": self.width,
         }
         return [Sample(label, letters, units, None, context, ids.tobytes(), tuple(found))]
+
+
+def _named(letters: str, places: Sequence[int]) -> str:
+    """Return the first of some letters, with their positions from 1."""
+    return ", ".join(f"{letters[i]}{i + 1}" for i in places[:5])
 
 
 def checked_letters(raw: str, label: str) -> str:

@@ -120,11 +120,11 @@ def integrate(
         allowed = tolerance * scale
         chosen = to_cut(panels, allowed)
         beyond = np.where(allowed > 0, _DEEP * allowed, np.inf)
-        deep = [bool((panels[i].doubt > beyond).any()) for i in chosen]
+        deep = [[bool((d > beyond).any()) for d in panels[i].doubts] for i in chosen]
         room = max(0, (limit - len(scores)) // 4)
-        if len(chosen) + 2 * sum(deep) > room:
+        if len(chosen) + sum(map(sum, deep)) > room:
             chosen = chosen[:room]
-            deep = [False] * len(chosen)
+            deep = [[False, False]] * len(chosen)
         widths = [panels[i].nodes[1] - panels[i].nodes[0] for i in chosen]
         if not widths or min(widths) < _NARROWEST:
             worst = float(relative.max())
@@ -133,10 +133,11 @@ def integrate(
             )
             break
         wanted = []
-        for index, further in zip(chosen, deep, strict=True):
+        for index, (left, right) in zip(chosen, deep, strict=True):
             low, _, middle, _, high = panels[index].nodes
-            for start, stop in ((low, middle), (middle, high)):
-                wanted.append(_Wanted(start, stop, panels[index].spread, further))
+            spread = panels[index].spread
+            wanted.append(_Wanted(low, middle, spread, left))
+            wanted.append(_Wanted(middle, high, spread, right))
         panels = [p for i, p in enumerate(panels) if i not in set(chosen)]
         needed = {n for p in panels for n in p.nodes} | {n for one in wanted for n in one.nodes}
         slopes = {n: s for n, s in slopes.items() if n in needed}

@@ -58,6 +58,7 @@ class Panel:
     integral: FloatArray  # (targets, *units)
     spread: FloatArray  # (targets,) L1 distance between the two Simpson rules
     gap: FloatArray  # (targets,)
+    bends: tuple[FloatArray, FloatArray]  # (targets,) each, L1 second differences of both halves
     parent: FloatArray | None = None  # spread of the panel that this is a half of
 
     @property
@@ -67,6 +68,14 @@ class Panel:
         if self.parent is not None:
             share = np.where(self.spread <= self.parent / 16, SMOOTH, KINKED)
         return np.maximum(share * self.spread, np.abs(self.gap))
+
+    @property
+    def doubts(self) -> tuple[FloatArray, FloatArray]:
+        """The doubt of each half: that of the panel, shared out by how much the slopes bend."""
+        left, right = self.bends
+        both = left + right
+        part = np.divide(left, both, out=np.full_like(both, 0.5), where=both > 0)
+        return self.doubt * part, self.doubt * (1 - part)
 
 
 def panel(
@@ -85,7 +94,8 @@ def panel(
     spread = np.abs(halves - whole).sum(units)
     with np.errstate(invalid="ignore"):  # a score may be infinite; who integrates sees to it
         gap = integral.sum(units) - (scores[-1] - scores[0])
-    return Panel(nodes, integral, spread, gap, parent)
+    bends = np.abs(a - 2 * b + c).sum(units), np.abs(c - 2 * d + e).sum(units)
+    return Panel(nodes, integral, spread, gap, bends, parent)
 
 
 def quarters(low: float, high: float) -> tuple[float, ...]:

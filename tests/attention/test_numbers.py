@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from saliscope.attention import kernels
+from saliscope.attention import interface, kernels
 from saliscope.attention.capture import Stream, mask_words, stream
+from saliscope.attention.sums import Places, column_sums
 
 from . import zoo
 
@@ -118,10 +119,10 @@ def test_rows_that_spend_everything_on_specials_keep_their_digits() -> None:
     assert weights[..., 0].min() > 1 - 1e-6
     kept = weights[..., 1:, 1:]
     wanted = (kept / kept.sum(-1, keepdim=True)).sum(-2)
-    index = torch.arange(1, 8)
-    output, sums, removed = kernels.column_sums(
-        query.float(), key.float(), value.float(), None, 1.0, rows=index, columns=index,
-        others=torch.tensor([0]), heads=[0, 1],
+    units = Places.of(torch.arange(8) > 0)
+    output, sums, removed = column_sums(
+        query.float(), key.float(), value.float(), None, 1.0, rows=units, columns=units,
+        others=Places.of(torch.arange(8) == 0), heads=[0, 1],
     )  # fmt: skip
     torch.testing.assert_close(sums.double(), wanted, atol=1e-6, rtol=0)
     torch.testing.assert_close(output.double(), weights @ value, atol=1e-6, rtol=0)
@@ -143,7 +144,7 @@ def test_fast_sums_are_the_sums_of_blocks(name: str, monkeypatch: pytest.MonkeyP
     kind = list(zoo.FAMILIES[name].outputs)[-1]
     model, arguments = zoo.build(name, torch.float64), zoo.feed(name, torch.float64)
     fast = stream(model, arguments, kind=kind)
-    monkeypatch.setattr(kernels, "can_sum", lambda *_: False)
+    monkeypatch.setattr(interface, "can_sum", lambda *_: False)
     slow = stream(model, arguments, kind=kind)
     torch.testing.assert_close(fast.values, slow.values, atol=1e-12, rtol=0)
     torch.testing.assert_close(fast.removed, slow.removed, atol=1e-12, rtol=0)

@@ -25,6 +25,7 @@ from transformers.modeling_utils import AttentionInterface
 from saliscope.attention import kernels
 from saliscope.attention.layers import Layer
 from saliscope.attention.reducer import Reducer
+from saliscope.attention.sums import Places, can_sum, column_sums
 from saliscope.core.errors import RefusedError
 
 __all__ = ["Attend", "AttentionFunction", "Given", "States", "as_asked", "installed"]
@@ -131,6 +132,35 @@ class AttentionFunction(ABC):
         """
 
 
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Examples of a batch that have equal masks.
+
+    Parameters
+    ----------
+    examples : torch.Tensor of int or slice
+    first : int
+        One of them.
+    rows, columns : Places
+        The queries and keys that are units.
+    others : Places
+        The further keys that are seen; padding that no query sees needs no place among them.
+    """
+
+    examples: torch.Tensor | slice
+    first: int
+    rows: Places
+    columns: Places
+    others: Places
+
+    def clear(self, added: torch.Tensor | None) -> bool:
+        """Whether nothing is added to any score of these examples."""
+        if added is None:
+            return True
+        own = added[self.first if len(added) > 1 else 0]
+        return not any(bool(at.take(own, 2).any()) for at in (self.columns, self.others))
+
+
 class Attend(AttentionFunction):
     """The model's own attention, with the probabilities reduced beside.
 
@@ -143,7 +173,8 @@ class Attend(AttentionFunction):
     def __init__(self, layers: Sequence[Layer], reducer: Reducer) -> None:
         super().__init__(layers)
         self._reducer = reducer
-        self._groups: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self._groups: list[_Group] = []
+        self._clear: tuple[torch.Tensor | None, list[bool]] | None = None  # of the last mask
 
     def attend(
         self, name: str, given: Given, states: States, plain: Callable[[], torch.Tensor]
@@ -157,8 +188,8 @@ class Attend(AttentionFunction):
             return plain()
         added = kernels.additive(mask, given.bias, given.causal, queries, keys, query)
         seen = kernels.visible(mask, given.causal, queries, keys, query.device)
-        if self._reducer.reduce == "received" and kernels.can_sum(query, key, value):
-            output = self._sums(place, query, key, value, added, given.scale, seen)
+        if self._reducer.reduce == "received" and can_sum(query, key, value):
+            output = self._sums(place, given, states, added, seen)
             self._reducer.end(place, mask, seen)
             return output
         repeated = kernels.repeat_heads(key, query.shape[1])
@@ -170,57 +201,57 @@ class Attend(AttentionFunction):
         return plain()
 
     def _sums(
-        self,
-        place: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        added: torch.Tensor | None,
-        scale: float,
+        self, place: int, given: Given, states: States, added: torch.Tensor | None,
         seen: torch.Tensor | None,
-    ) -> torch.Tensor:
-        dtype = kernels.accumulation(query.dtype)
+    ) -> torch.Tensor:  # fmt: skip
+        query, key, value = states
         heads = query.shape[1]
-        key = kernels.repeat_heads(key, heads).to(dtype)
-        value = kernels.repeat_heads(value, heads).to(dtype)
+        key, value = kernels.repeat_heads(key, heads), kernels.repeat_heads(value, heads)
         output = query.new_empty(query.shape[0], query.shape[2], heads, value.shape[-1])
-        for examples, rows, columns, others in self._alike(seen):
-            alone = len(examples) == len(query)
-            part = [t if alone else t[examples] for t in (query, key, value)]
-            mask = added if added is None or alone or len(added) == 1 else added[examples]
-            found, sums, removed = kernels.column_sums(
-                part[0].to(dtype), part[1], part[2], mask, scale,
-                rows=rows, columns=columns, others=others, heads=self._reducer.heads,
+        groups = self._alike(seen)
+        for group, clear in zip(groups, self._cleared(groups, given, added), strict=True):
+            examples = group.examples
+            mask = None if clear else added
+            if mask is not None and len(mask) > 1:
+                mask = mask[examples]
+            found, sums, removed = column_sums(
+                query[examples], key[examples], value[examples], mask, given.scale,
+                rows=group.rows, columns=group.columns, others=group.others,
+                heads=self._reducer.heads,
             )  # fmt: skip
-            self._reducer.take_sums(place, examples, sums, removed)
+            self._reducer.take_sums(place, examples, group.columns, sums, removed)
             output[examples] = found.transpose(1, 2).to(query.dtype)
         return output
 
-    def _alike(
-        self, seen: torch.Tensor | None
-    ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Return examples of equal masks together, with their rows, columns and other keys.
+    def _cleared(
+        self, groups: Sequence[_Group], given: Given, added: torch.Tensor | None
+    ) -> list[bool]:
+        """Return of which examples the mask hides padding alone; layers that share it, share it."""
+        if given.bias is not None or given.causal:
+            return [False] * len(groups)
+        if self._clear is None or self._clear[0] is not given.mask:
+            self._clear = (given.mask, [group.clear(added) for group in groups])
+        return self._clear[1]
 
-        Padding that no query sees needs no place among the other keys.
-        """
+    def _alike(self, seen: torch.Tensor | None) -> list[_Group]:
+        """Return examples of equal masks together."""
         if self._groups:
             return self._groups
         reducer = self._reducer
         rest = ~reducer.columns
         if seen is not None:
             rest = rest & seen.any(1)
-        groups: dict[bytes, list[int]] = {}
-        masks = torch.cat([reducer.rows, reducer.columns, rest], 1).cpu()
+        kinds = (reducer.rows, reducer.columns, rest)
+        alike: dict[bytes, list[int]] = {}
+        masks = torch.cat(kinds, 1).cpu()
         for example in range(len(masks)):
-            groups.setdefault(masks[example].numpy().tobytes(), []).append(example)
-        for members in groups.values():
-            first = members[0]
-            self._groups.append((
-                torch.tensor(members, device=rest.device),
-                reducer.rows[first].nonzero()[:, 0],
-                reducer.columns[first].nonzero()[:, 0],
-                rest[first].nonzero()[:, 0],
-            ))  # fmt: skip
+            alike.setdefault(masks[example].numpy().tobytes(), []).append(example)
+        for members in alike.values():
+            every = torch.tensor(members, device=rest.device)
+            places = (Places.of(mask[members[0]], rest.device) for mask in kinds)
+            self._groups.append(
+                _Group(slice(None) if len(alike) == 1 else every, members[0], *places)
+            )
         return self._groups
 
 

@@ -70,12 +70,16 @@ def _interfaces(cls: type[nn.Module]) -> Iterator[AttentionInterface]:
                     yield found
 
 
-def _route(module: nn.Module, owner: PreTrainedModel | None) -> Route | None:
-    """Return the route that fits one module, or None."""
+def _route(
+    module: nn.Module, owner: PreTrainedModel | None, known: dict[type, list[AttentionInterface]]
+) -> Route | None:
+    """Return the route that fits one module, or None; `known` is what was seen of its class."""
+    cls = type(module)
     if isinstance(module, PreTrainedModel):
         return None
-    found = list(_interfaces(type(module)))
-    if found:
+    if cls not in known:
+        known[cls] = list(_interfaces(cls))
+    if found := known[cls]:
         # A model with an interface of its own has attention that the common kernel is not, and so
         # has one whose class does not claim that the common kernel serves it (attention sinks).
         usable = (
@@ -87,8 +91,8 @@ def _route(module: nn.Module, owner: PreTrainedModel | None) -> Route | None:
         return "interface" if usable and common else None
     if isinstance(module, nn.MultiheadAttention) or tap_of(module) is not None:
         return "hooks"
-    if "attention" in type(module).__name__.lower():
-        forward = inspect.unwrap(type(module).forward)
+    if "attention" in cls.__name__.lower():
+        forward = inspect.unwrap(cls.forward)
         if "output_attentions" in inspect.signature(forward).parameters:
             return "hooks"
     return None
@@ -153,10 +157,11 @@ def find_layers(module: nn.Module) -> list[Layer]:
     owners: dict[str, list[PreTrainedModel]] = {}
     found: list[tuple[str, nn.Module, Route]] = []
     unreadable: list[str] = []
+    known: dict[type, list[AttentionInterface]] = {}
     for name, part in module.named_modules():
         parent = owners.get(name.rpartition(".")[0], []) if name else []
         owners[name] = [*parent, part] if isinstance(part, PreTrainedModel) else parent
-        route = _route(part, owners[name][-1] if owners[name] else None)
+        route = _route(part, owners[name][-1] if owners[name] else None, known)
         if route is not None:
             found.append((name, part, route))
         elif "attention" in type(part).__name__.lower():

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from saliscope.attention.kernels import accumulation
+from saliscope.attention.sums import Places
 from saliscope.core.errors import OptionError, RefusedError
 
 __all__ = ["REDUCTIONS", "Reducer", "Reduction", "Side"]
@@ -214,12 +215,15 @@ class Reducer:
         self.seen = torch.cat([self.seen, torch.zeros_like(self.seen)], 1)
 
     def take_sums(
-        self, place: int, examples: torch.Tensor, sums: torch.Tensor, removed: torch.Tensor
-    ) -> None:
-        """Take column sums of `kernels.column_sums` for some examples of equal masks."""
-        columns = self.columns[examples[0]].nonzero()[:, 0]
+        self, place: int, examples: torch.Tensor | slice, columns: Places, sums: torch.Tensor,
+        removed: torch.Tensor,
+    ) -> None:  # fmt: skip
+        """Take column sums of `saliscope.attention.sums` for some examples of equal masks."""
         block = sums.new_zeros(*sums.shape[:2], self.columns.shape[1])
-        block.index_copy_(2, columns, sums)
+        if columns.span is None:
+            block.index_copy_(2, columns.index, sums)
+        else:
+            block[..., columns.span] = sums
         self.values[examples, place] = block
         self.removed[examples, place] = removed
 
@@ -305,8 +309,8 @@ class Reducer:
         self.removed, self.seen = self.removed[:, :count], self.seen[:, :count]
         if self.reduce == "rollout":
             self._finish_rollout()
-        for example in range(len(self.columns)):
-            self.values[example][..., ~self.columns[example]] = 0
+        hidden = ~self.columns
+        self.values.masked_fill_(hidden[(slice(None), *[None] * (self.values.ndim - 2))], 0)
 
     def _finish_rollout(self) -> None:
         self.values = self.values[:, 0]

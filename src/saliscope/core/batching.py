@@ -1,10 +1,10 @@
 """How many rows a batch holds.
 
 The byte budget is a ceiling, not a target: throughput on a CPU peaks at moderate batches. A `Sizer`
-starts near the size that is usually best, tries its neighbors on the real work, and stays with the
-smallest size whose throughput is within 3 % of the best. It never exceeds the rows that the budget
-allows, nor the size at which memory ran out. Sizes are counted in units (rows times length), so
-that what was learned on one length holds for another.
+starts near the size that is usually best for what computes (its `Grain`), tries its neighbors on
+the real work, and stays with the smallest size whose throughput is within 3 % of the best. It never
+exceeds the rows that the budget allows, nor the size at which memory ran out. Sizes are counted in
+units (rows times length), so that what was learned on one length holds for another.
 """
 
 from __future__ import annotations
@@ -15,23 +15,48 @@ from collections import Counter, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-__all__ = ["DEFAULT_BUDGET", "Remembered", "Sizer", "SteadySizer", "WideSizer", "remembered"]
+__all__ = [
+    "ACCELERATOR", "CALLS", "DEFAULT_BUDGET", "PROCESSOR", "Grain", "Remembered", "Sizer",
+    "SteadySizer", "remembered",
+]  # fmt: skip
 
 DEFAULT_BUDGET = 1 << 30
 """Bytes that one batch may need beside the model's weights, unless the caller says otherwise."""
 
 _WITHIN = 1.03
 _MOST_ROWS = 1 << 16
-_STEADY_UNITS, _STEADY_ROWS = 2048, 64
-_WIDE_ROWS = 8192
 _LONG = 0.02  # seconds of a batch beside which what a pass costs by itself hardly counts
 _KEPT = 5  # last times of each size that are looked at
 _ASKED = 4  # times that a larger size is asked for
 _SETTLED = 6  # batches after which a smaller size is tried, too
 _NEAR, _RETRIED = 1.1, 1.3  # a size this much slower than the best may only have had bad luck
 _LUCK = 2  # times that a smaller size is tried
-_PASS = 128  # units that cost what a pass costs by itself, until it was measured
-_PASS_RANGE = (16, 1024)
+_PASS, _PASS_LEAST, _PASS_MOST = 1 / 16, 1 / 128, 1 / 2  # of a pass by itself, in grains
+
+
+@dataclass(frozen=True)
+class Grain:
+    """The size at which what a batch costs by itself hardly counts beside its rows.
+
+    Parameters
+    ----------
+    units : int
+        Rows times length.
+    rows : int
+        At most; so many are waited for.
+    timed : bool
+        Whether the clock may find a better size.
+    """
+
+    units: int
+    rows: int
+    timed: bool = True
+
+
+PROCESSOR = Grain(2048, 64)
+ACCELERATOR = Grain(1 << 22, 1024)
+CALLS = Grain(1 << 62, 8192, timed=False)
+"""Of a predictor, of which a call costs more than its rows."""
 
 
 @dataclass
@@ -52,7 +77,8 @@ class Sizer:
     length: int = 1
     limit: int = _MOST_ROWS
     most: int = 1
-    start: int = _STEADY_UNITS
+    start: int = 0
+    grain: Grain = PROCESSOR
     times: dict[int, deque[float]] = field(default_factory=dict)
     asked: Counter[int] = field(default_factory=Counter)
 
@@ -75,7 +101,7 @@ class Sizer:
     def _units(self, ceiling: int) -> int:
         """Return the units of the next batch: the best size, or one that is still to be tried."""
         if not self.times:
-            return self.start
+            return self.start or self.grain.units
         speeds = self.speeds
         best = min(speeds.values())
         good = min(size for size, each in speeds.items() if each <= best * _WITHIN)
@@ -107,10 +133,10 @@ class Sizer:
         speeds = self.speeds
         small, large = min(speeds, default=0), max(speeds, default=0)
         if large < 2 * small or small == large:
-            return _PASS
+            return _PASS * self.grain.units
         per_unit = (speeds[large] * large - speeds[small] * small) / (large - small)
         alone = speeds[small] * small - per_unit * small
-        low, high = _PASS_RANGE
+        low, high = _PASS_LEAST * self.grain.units, _PASS_MOST * self.grain.units
         return min(max(alone / per_unit, low), high) if per_unit > 0 else high
 
     def saw(
@@ -121,8 +147,8 @@ class Sizer:
         if bytes_per_row is not None:
             self.bytes_per_row, self.length = bytes_per_row, length
             # A batch of quick rows is begun with more of them.
-            quick = min(_LONG / max(seconds / rows, 1e-9), _STEADY_ROWS)
-            self.start = _power(max(_STEADY_UNITS, quick * length))
+            quick = min(_LONG / max(seconds / rows, 1e-9), self.grain.rows)
+            self.start = _power(max(self.grain.units, quick * length))
             return
         units = rows * length
         self.times.setdefault(_power(units), deque(maxlen=_KEPT)).append(seconds / units)
@@ -147,37 +173,19 @@ class SteadySizer(Sizer):
     >>> sizer = SteadySizer(bytes_per_row=100, length=8)
     >>> sizer.rows(budget=1 << 30, length=512), sizer.rows(budget=1000, length=8)
     (4, 10)
+    >>> SteadySizer(bytes_per_row=1000, grain=CALLS).rows(budget=1 << 30)
+    8192
     """
 
     def rows(self, budget: int, length: int | None = None) -> int:
         """Return the rows of the next batch."""
-        steady = max(1, _STEADY_UNITS // max(1, length or self.length))
-        return min(self.allowed(budget, length), steady, _STEADY_ROWS)
+        steady = max(1, self.grain.units // max(1, length or self.length))
+        return min(self.allowed(budget, length), steady, self.grain.rows)
 
     @property
     def pass_units(self) -> float:
         """A fixed number, too."""
-        return _PASS
-
-
-@dataclass
-class WideSizer(Sizer):
-    """The batch size of a predictor, of which a call costs more than its rows: a fixed rule, too.
-
-    So many rows are waited for from the start.
-
-    Examples
-    --------
-    >>> sizer = WideSizer(bytes_per_row=1000)
-    >>> sizer.rows(budget=1 << 30), sizer.rows(budget=5000)
-    (8192, 5)
-    """
-
-    most: int = _WIDE_ROWS
-
-    def rows(self, budget: int, length: int | None = None) -> int:
-        """Return the rows of the next batch."""
-        return min(self.allowed(budget, length), _WIDE_ROWS)
+        return _PASS * self.grain.units
 
 
 @dataclass

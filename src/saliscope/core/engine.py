@@ -21,7 +21,6 @@ from saliscope.core.batching import (
     DEFAULT_BUDGET,
     Sizer,
     SteadySizer,
-    WideSizer,
     remembered,
 )
 from saliscope.core.errors import OutOfMemoryError, SaliscopeError
@@ -37,9 +36,8 @@ from saliscope.core.units import FloatArray
 __all__ = ["Job", "Outcome", "Progress", "drive"]
 
 _MEMORY = 500_000  # numbers remembered for deduplication
-_ACTIVE = 256  # questions under way at once
+_ACTIVE = 256  # questions under way at once, where a batch needs no more
 _DEPENDENT = 0.01  # relative change that rounding in half precision does not reach
-_QUEUE = 64  # rows that are kept waiting, so that batches can be filled and sorted
 
 _Rows = npt.NDArray[np.int64]
 _Chosen = list[tuple[Task, list[tuple[int, int]]]]
@@ -54,12 +52,9 @@ class _Run:
     ) -> None:  # fmt: skip
         self.model, self.budget, self.progress = model, budget, progress
         self.known = remembered(model.identity)
-        self.sized: type[Sizer] = Sizer
+        self.sized = Sizer if model.grain.timed and not steady else SteadySizer
         if steady:  # nothing that was timed, and nothing from before, decides what comes out
             self.known = self.known.for_steady(_DEPENDENT)
-            self.sized = SteadySizer
-        if model.wide:
-            self.sized = WideSizer
         self.memo: OrderedDict[Hashable, tuple[FloatArray, FloatArray]] = OrderedDict()
         self.finished: dict[int, Outcome] = {}
         self.twins: dict[Hashable, list[tuple[int, Job]]] = {}
@@ -71,7 +66,7 @@ class _Run:
         bucket = max(1, task.job.sample.length - 1).bit_length()
         # A pass that is cut at a layer keeps little, so it says nothing of whole ones.
         key = (task.backward, task.rule, task.layer, bucket, self.model.threads)
-        return self.known.sizers.setdefault(key, self.sized())
+        return self.known.sizers.setdefault(key, self.sized(grain=self.model.grain))
 
     # -- cutting -----------------------------------------------------------------------------
 
@@ -257,12 +252,15 @@ class _Run:
         active: list[Task] = []
         exhausted, upcoming = False, 0
         while not (exhausted and not active):
-            while not exhausted and self._hungry(active):
+            most, room = self._room(active)
+            while not exhausted and room > 0 and len(active) < most:
                 item = next(source, None)
                 if item is None:
                     exhausted = True
                 else:
-                    active += self._start(*item)
+                    begun = self._start(*item)
+                    active += begun
+                    room -= sum(len(task.waiting) for task in begun)
             if any(task.waiting for task in active):
                 self.step(active)
             active = [task for task in active if self._advance(task)]
@@ -272,13 +270,12 @@ class _Run:
                 yield self.finished.pop(upcoming)
                 upcoming += 1
 
-    def _hungry(self, active: list[Task]) -> bool:
-        if len(active) >= _ACTIVE:
-            return False
-        waiting = sum(len(t.waiting) for t in active)
-        return waiting < max(
-            _QUEUE, 2 * max((s.most for s in self.known.sizers.values()), default=1)
-        )
+    def _room(self, active: list[Task]) -> tuple[int, int]:
+        """Return how many questions may be under way, and how many more rows may wait."""
+        # So many rows are kept waiting that batches can be filled and sorted.
+        rows = self.model.grain.rows
+        wanted = max(rows, 2 * max((s.most for s in self.known.sizers.values()), default=1))
+        return max(_ACTIVE, rows), wanted - sum(len(task.waiting) for task in active)
 
     def _start(self, number: int, job: Job) -> list[Task]:
         self.started += job.counted

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from saliscope.core.ask import Fold, Layer
+from saliscope.core.batching import Grain
 from saliscope.core.health import Finding
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.target import BoundTarget
@@ -149,7 +150,11 @@ class Model(Protocol):
     labels: tuple[str, ...] | None
     heads: frozenset[str]
     class_scale: str
-    wide: bool  # whether a call costs more than its rows
+
+    @property
+    def grain(self) -> Grain:
+        """What a batch should hold where the model computes."""
+        ...
 
     @property
     def identity(self) -> object:

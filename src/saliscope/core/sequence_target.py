@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saliscope.core.errors import OptionError
-from saliscope.core.target import BoundTarget, Target, bound, needs
+from saliscope.core.target import BoundTarget, IntArray, Target, bound, needs
 
 if TYPE_CHECKING:
     from saliscope.core.model import Model, Sample
@@ -29,15 +29,16 @@ def place_of(sample: Sample, position: int) -> int:
 
 
 def _reading(
-    model: Model, places: Sequence[int], what: str, *, context: bool
-) -> tuple[str, list[int]]:
+    model: Model, places: Sequence[int] | IntArray, what: str, *, context: bool
+) -> tuple[str, IntArray]:
     """Return the output that says what stands at some places, and where it says so.
 
     A causal model says it one place before, from the tokens on the left alone.
     """
+    places = np.asarray(places)
     if "next" not in model.heads:
         needs(model, "tokens", what)
-        return "tokens", list(places)
+        return "tokens", places
     if context:
         msg = (
             f"{model.name} reads from left to right and never sees what it is asked about; "
@@ -50,7 +51,7 @@ def _reading(
     if 0 in places:
         msg = "nothing stands before the first token, so the model does not say what it should be"
         raise OptionError(msg)
-    return "next", [place - 1 for place in places]
+    return "next", places - 1
 
 
 def _letter(sample: Sample, where: int) -> str:
@@ -124,18 +125,17 @@ class Likelihood(Target):
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return one term per known unit."""
-        ids = sample.context["ids"]
-        unknown = sample.context.get("unknown", frozenset())
+        unknown = list(sample.context.get("unknown", ()))
         first = 1 if "next" in model.heads else 0  # of which a causal model says nothing
-        places = [int(i) for i in sample.units.kept if int(i) not in unknown and i >= first]
-        if not places:
+        places = sample.units.kept
+        places = places[(places >= first) & ~np.isin(places, unknown)]
+        if not len(places):
             msg = "no unit of this input is known to the model, so it has no likelihood"
             raise OptionError(msg)
         head, reads = _reading(model, places, "a likelihood", context=self.context)
-        terms = [
-            (i if self.each else 0, at, int(ids[place]), 1.0)
-            for i, (place, at) in enumerate(zip(places, reads, strict=True))
-        ]
+        terms = np.ones((len(places), 4))
+        terms[:, 0] = np.arange(len(places)) if self.each else 0
+        terms[:, 1], terms[:, 2] = reads, sample.context["ids"][places]
         numbers = sample.units.coords["position"][1]
         suffix = " in context" if self.context else ""
         names = [f"log-likelihood{suffix}"]
@@ -144,7 +144,7 @@ class Likelihood(Target):
         scale = self.scale or "log_prob"
         if not self.context:
             return bound(names, scale, head, terms)
-        views = tuple((place,) for place in places)
+        views = tuple((int(place),) for place in places)
         return bound(names, scale, head, terms, views=views, view=range(len(places)))
 
 
@@ -188,8 +188,12 @@ class Embedding(Target):
         width: int = sample.context["width"]
         names = [f"dimension {i}" for i in range(width)]
         if self.positions is None:
-            return bound(names, "raw", "embedding", [(i, 0, i, 1.0) for i in range(width)])
+            every = np.arange(width)
+            terms = np.stack([every, np.zeros(width), every, np.ones(width)], axis=1)
+            return bound(names, "raw", "embedding", terms)
         places = [place_of(sample, position) for position in self.positions]
-        share = 1.0 / len(places)
-        terms = [(i, place, i, share) for place in places for i in range(width)]
+        each, count = np.tile(np.arange(width), len(places)), len(places)
+        terms = np.full((len(each), 4), 1.0 / count)
+        terms[:, 0] = terms[:, 2] = each
+        terms[:, 1] = np.repeat(places, width)
         return bound(names, "raw", "hidden", terms)

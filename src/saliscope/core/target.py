@@ -110,18 +110,17 @@ class BoundTarget:
 
 def bound(
     names: Sequence[str], scale: str, head: str,
-    terms: Sequence[tuple[int, int, int, float]] | FloatArray, *,
+    terms: Sequence[tuple[int, int, int, float]] | npt.NDArray[Any], *,
     views: tuple[tuple[int, ...], ...] = ((),), view: Sequence[int] | None = None,
 ) -> BoundTarget:  # fmt: skip
     """Return the bound target of some terms: (owner, position, index, weight) each."""
-    columns = terms.T if isinstance(terms, np.ndarray) else zip(*terms, strict=True)
-    owner, position, index, weight = (np.array(column) for column in columns)
+    table = np.asarray(terms, dtype=np.float64)
+    owner, position, index, weight = table.T
     seen = np.asarray(view if view is not None else np.zeros(len(terms)), dtype=np.int64)
-    key = (tuple(names), scale, head, owner.tobytes(), position.tobytes(), index.tobytes(),
-           weight.tobytes(), views)  # fmt: skip
+    key = (tuple(names), scale, head, table.tobytes(), views)
     return BoundTarget(
         tuple(names), scale, head, owner.astype(np.int64), position.astype(np.int64),
-        index.astype(np.int64), weight.astype(np.float64), views, seen, None, key,
+        index.astype(np.int64), weight.copy(), views, seen, None, key,
     )  # fmt: skip
 
 

@@ -63,6 +63,25 @@ class Boxes(Sequence[Box]):
         corner = self._corners[which]
         return tuple(slice(s, s + size) for s, size in zip(corner, self.extent, strict=True))
 
+    def sides(
+        self, chosen: npt.NDArray[np.int64], shape: tuple[int, ...]
+    ) -> list[npt.NDArray[np.bool_]]:
+        """Return where along each axis some boxes are, shapes (chosen, n); -1 is no box.
+
+        Examples
+        --------
+        >>> one, other = Boxes(((0, 2), (1,)), (2, 1)).sides(np.array([1, -1]), (4, 3))
+        >>> one.astype(int).tolist(), other.astype(int).tolist()
+        ([[0, 0, 1, 1], [0, 0, 0, 0]], [[0, 1, 0], [0, 0, 0]])
+        """
+        crossings = np.unravel_index(np.maximum(chosen, 0), tuple(map(len, self.starts)))
+        found = []
+        for starts, size, units, at in zip(self.starts, self.extent, shape, crossings, strict=True):
+            begin, along = np.array(starts)[at][:, None], np.arange(units)
+            within = (along >= begin) & (along < begin + size)
+            found.append(within & (chosen >= 0)[:, None])
+        return found
+
     def mean(self, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
         """Return the mean over the boxes that cover each unit; units in none get zero.
 

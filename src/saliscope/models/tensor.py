@@ -25,7 +25,7 @@ from saliscope.core.units import Units
 from saliscope.models.canvas import Canvas
 from saliscope.models.identity import structure
 from saliscope.models.noise import add_noise
-from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
+from saliscope.models.torch_model import Batch, TorchModel, fills_of
 
 __all__ = ["TensorModel"]
 
@@ -192,7 +192,7 @@ class TensorModel(TorchModel):
     def realize(self, pieces: Sequence[Piece]) -> Batch:
         """Move the rows of each piece: boxes are sliced in place, the rest is interpolated."""
         starts = [0, *itertools.accumulate(len(piece.rows) for piece in pieces)]
-        if len(pieces) == 1 and _takes_boxes(pieces[0]):
+        if len(pieces) == 1 and _takes_boxes(pieces[0]) and self.device.type == "cpu":
             return Batch({}, self._canvas.paint(pieces[0]), starts)
         first: torch.Tensor = pieces[0].sample.value
         rows = first.new_empty((starts[-1], *first.shape))
@@ -283,17 +283,17 @@ def _cover(piece: Piece, out: torch.Tensor) -> None:
     moved = piece.perturbation
     assert moved.grouping.boxes is not None
     assert moved.removed is not None
-    out.copy_(value.expand_as(out))
-    for place, row in enumerate(piece.rows):
-        group = int(moved.removed[row])
-        if group < 0:
-            continue
-        fill = fill_value(moved.fill_of(int(row)))
-        if piece.sample.context["scalar"]:
-            out[place] = fill
-        else:
-            box = moved.grouping.boxes[group]
-            out[place][box] = fill[box]
+    chosen = moved.removed[piece.rows]
+    if piece.sample.context["scalar"]:
+        sides = [chosen >= 0]
+    else:
+        sides = moved.grouping.boxes.sides(chosen, tuple(value.shape))
+    covered = torch.ones((), dtype=torch.bool, device=out.device)
+    for axis, side in enumerate(sides, 1):
+        shape = [1] * out.ndim
+        shape[0], shape[axis if side.ndim > 1 else 0] = len(side), side.shape[-1]
+        covered = covered & torch.from_numpy(side).to(out.device).reshape(shape)
+    torch.where(covered, fills_of(piece), value, out=out)
 
 
 def _blend(piece: Piece, out: torch.Tensor) -> None:

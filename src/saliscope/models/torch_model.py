@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from saliscope.core.ask import Fold, Layer
+from saliscope.core.batching import ACCELERATOR, PROCESSOR, Grain
 from saliscope.core.errors import OptionError, nearest
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Pass, Piece, Reader, Said, Sample
@@ -82,7 +83,6 @@ class TorchModel:
     labels: tuple[str, ...] | None = None
     heads: frozenset[str] = frozenset()
     class_scale = "raw"
-    wide = False
 
     def __init__(self, module: nn.Module, name: str) -> None:
         self.module = module
@@ -127,6 +127,11 @@ class TorchModel:
     def identity(self) -> object:
         """The module: what is remembered of batch sizes lives as long as it does."""
         return self.module
+
+    @property
+    def grain(self) -> Grain:
+        """What batches hold where it computes."""
+        return PROCESSOR if self.device.type == "cpu" else ACCELERATOR
 
     @property
     def threads(self) -> int:

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from saliscope.core.batching import CALLS
 from saliscope.core.errors import InputError, ModelError, OptionError
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Pass, Piece, Reader, Sample
@@ -230,7 +231,7 @@ class EstimatorModel(TableModel):
     """
 
     offers = frozenset({"values"})
-    wide = True  # a call costs more than its rows
+    grain = CALLS
 
     def __init__(
         self, predictor: Predictor, columns: Columns,

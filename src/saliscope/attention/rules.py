@@ -30,9 +30,9 @@ from saliscope.core.errors import RefusedError
 from saliscope.core.model import Pass, Piece, Reader
 from saliscope.core.target import POSITIONED
 from saliscope.models.layers import main_tensor
-from saliscope.models.readout import ReadOff
+from saliscope.models.readout import ReadOff, as_numpy, plain, slopes
 from saliscope.models.tokens import TokenBatch, TokenModel
-from saliscope.models.torch_model import TorchModel, as_numpy, plain, slopes
+from saliscope.models.torch_model import TorchModel
 from saliscope.models.vision.classifier import ImageModel
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class _Batch:
     def passes(self, read_off: Sequence[ReadOff], maps: torch.Tensor) -> list[Pass]:
         """Return what each reader gets of the maps, shape (targets, rows, tokens)."""
         passes = []
-        for reader, both in zip(self.readers, read_off, strict=True):
+        for reader, both in zip(self.readers, plain(read_off), strict=True):
             target, rows = reader.target, torch.from_numpy(reader.rows).to(maps.device)
             piece = self.pieces[reader.piece]
             length, units = self.span(piece)
@@ -127,7 +127,7 @@ class _Batch:
             if len(target.views) > 1:  # what is read in several views is their mean
                 each = [len(np.unique(target.view[target.owner == t])) for t in range(target.count)]
                 own = own / np.array(each, dtype=np.float64)[:, None]
-            passes.append(Pass(*plain(*both), own))
+            passes.append(Pass(*both, own))
         return passes
 
 

@@ -20,8 +20,8 @@ from saliscope.core.errors import OptionError, SaliscopeError
 from saliscope.core.units import FloatArray
 from saliscope.models.loading import load
 from saliscope.models.quiet import quiet
+from saliscope.models.readout import as_numpy
 from saliscope.models.tokens import TokenModel
-from saliscope.models.torch_model import as_numpy
 
 __all__ = ["Rival", "agreement", "similarity"]
 

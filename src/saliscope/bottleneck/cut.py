@@ -26,8 +26,9 @@ from saliscope.core.units import FloatArray
 from saliscope.models.dual_llama import DualLlama
 from saliscope.models.loading import load
 from saliscope.models.quiet import quiet
+from saliscope.models.readout import as_numpy
 from saliscope.models.rewriting import RewritingModel
-from saliscope.models.torch_model import TorchModel, as_numpy
+from saliscope.models.torch_model import TorchModel
 from saliscope.models.vision.line_network import LineNetwork
 from saliscope.models.vision.recognizer import Recognizer
 

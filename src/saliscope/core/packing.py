@@ -37,6 +37,8 @@ def first_batch(lengths: Iterable[int], room: int, pass_units: float) -> int:
     2
     """
     seen = list(itertools.islice(lengths, max(2 * room, _SEEN)))
+    if len(seen) <= room and len(seen) * seen[0] - sum(seen) <= pass_units:
+        return len(seen)  # no cut saves more padding than a pass costs
     step = math.ceil(len(seen) / _PLACES)  # many short rows are cut by several at once
     longest = seen[::step]
     count, most = len(longest), math.ceil(room / step)

@@ -142,6 +142,21 @@ class Perturbation:
             return np.asarray(self.weights[rows])
         return np.stack([self.row(int(row)) for row in rows])
 
+    def covered(self, row: int, length: int) -> npt.NDArray[np.bool_]:
+        """Return which of `length` units along one axis a row takes away."""
+        if self.fill_of(row) is None:
+            return np.zeros(length, dtype=bool)
+        if self.removed is None:
+            assert self.grouping.labels is not None
+            return np.asarray(np.append(self.row(row), 1.0)[self.grouping.labels] == 0.0)
+        group = int(self.removed[row])
+        if group >= 0 and self.grouping.boxes is None:
+            return np.asarray(self.grouping.labels == group)
+        covered = np.zeros(length, dtype=bool)
+        if group >= 0 and self.grouping.boxes is not None:
+            covered[self.grouping.boxes[group]] = True
+        return covered
+
     @cached_property
     def is_identity(self) -> bool:
         """Whether every row is the input itself."""

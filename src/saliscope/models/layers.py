@@ -18,7 +18,8 @@ from torch import nn
 from saliscope.core.ask import Layer
 from saliscope.core.errors import ModelError
 from saliscope.core.model import Pass, Piece, Reader
-from saliscope.models.torch_model import TorchModel, as_numpy, plain, slopes
+from saliscope.models.readout import as_numpy, plain, slopes
+from saliscope.models.torch_model import TorchModel
 
 __all__ = ["Cut", "Place", "cut", "main_tensor", "run_cut"]
 
@@ -136,9 +137,7 @@ def run_cut(
     inside = as_numpy(layer.arranged(start))
     each = [as_numpy(layer.arranged(s)) for s in slopes([v for v, _ in read_off], start)]
     passes = []
-    for reader, (values, probabilities) in zip(readers, read_off, strict=True):
-        own = np.stack([slope[reader.rows] for slope in each[: values.shape[1]]], axis=1)
-        passes.append(
-            Pass(*plain(values, probabilities), activations=inside[reader.rows], slopes=own)
-        )
+    for reader, both in zip(readers, plain(read_off), strict=True):
+        own = np.stack([slope[reader.rows] for slope in each[: both[0].shape[1]]], axis=1)
+        passes.append(Pass(*both, activations=inside[reader.rows], slopes=own))
     return passes

@@ -1,4 +1,4 @@
-"""Reading bound targets off the outputs of a torch model."""
+"""Reading bound targets off the outputs of a torch model: values, slopes, and both as arrays."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
 
 from saliscope.core.errors import OptionError
 from saliscope.core.model import Reader
 from saliscope.core.target import POSITIONED, BoundTarget
+from saliscope.core.units import FloatArray
 
-__all__ = ["ReadOff", "accumulating", "log_odds", "read_each", "scaled"]
+__all__ = [
+    "ReadOff", "accumulating", "as_numpy", "log_odds", "plain", "read_each", "scaled", "slopes",
+]  # fmt: skip
 
 ReadOff = tuple[torch.Tensor, torch.Tensor | None]
 """Values and probabilities of some rows."""
@@ -250,3 +254,47 @@ def _index(value: Any, rows: torch.Tensor | slice, total: int) -> Any:
         parts = [_index(v, rows, total) for v in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
+
+
+def plain(read_off: Sequence[ReadOff]) -> list[tuple[FloatArray, FloatArray]]:
+    """Return what was read off as arrays; probabilities that do not exist are NaN.
+
+    A device is asked once, not once for each.
+    """
+    tensors = [one for both in read_off for one in both if one is not None]
+    where = tensors[0].device
+    whole = as_numpy(torch.cat([one.detach().reshape(-1).to(where) for one in tensors]))
+    ends = np.cumsum([one.numel() for one in tensors])
+    each = iter(np.split(whole, ends[:-1]))
+    found = []
+    for values, probabilities in read_off:
+        own = next(each).reshape(values.shape)
+        none = probabilities is None
+        found.append((own, np.full_like(own, np.nan) if none else next(each).reshape(own.shape)))
+    return found
+
+
+def slopes(values: Sequence[torch.Tensor], leaf: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the gradient of each target, summed over rows, at a tensor."""
+    targets = max(v.shape[1] for v in values)
+    few = [v.shape[1] < targets for v in values]
+    padded = [
+        functional.pad(v, (0, targets - v.shape[1])) if short else v
+        for v, short in zip(values, few, strict=True)
+    ]
+    totals = torch.cat(padded).sum(0)
+    for number, total in enumerate(totals):
+        gradient = None
+        if total.requires_grad:
+            (gradient,) = torch.autograd.grad(
+                total, leaf, retain_graph=number + 1 < targets, allow_unused=True
+            )
+        # None where the target does not depend on the tensor.
+        yield torch.zeros_like(leaf) if gradient is None else gradient
+
+
+def as_numpy(tensor: torch.Tensor) -> FloatArray:
+    """Return a float64 copy."""
+    # A copy, because the tensor may lie in rows that the next batch writes into.
+    array: FloatArray = tensor.detach().to("cpu", torch.float64, copy=True).numpy()
+    return array

@@ -287,7 +287,7 @@ def _cover(piece: Piece, out: torch.Tensor) -> None:
     if piece.sample.context["scalar"]:
         sides = [chosen >= 0]
     else:
-        sides = moved.grouping.boxes.sides(chosen, tuple(value.shape))
+        sides = moved.grouping.boxes.sides(chosen, piece.sample.units.shape)
     covered = torch.ones((), dtype=torch.bool, device=out.device)
     for axis, side in enumerate(sides, 1):
         shape = [1] * out.ndim

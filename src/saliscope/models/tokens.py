@@ -20,8 +20,9 @@ from torch import nn
 
 from saliscope.core.defaults import DEFAULTS
 from saliscope.core.errors import OptionError, nearest
-from saliscope.core.model import Piece, Sample
+from saliscope.core.model import Piece, Reader, Sample
 from saliscope.core.perturbation import DELETE, Baseline, Perturbation
+from saliscope.core.units import FloatArray
 from saliscope.models.kinds import (
     embedding_of,
     heads_of,
@@ -31,10 +32,11 @@ from saliscope.models.kinds import (
     writes_apart,
 )
 from saliscope.models.layout import Spread, padded, spread
-from saliscope.models.noise import add_noise
+from saliscope.models.moving import MovedRows
 from saliscope.models.quiet import lock
+from saliscope.models.readout import accumulating, as_numpy
 from saliscope.models.substituting import substituted
-from saliscope.models.torch_model import Batch, TorchModel, fill_value
+from saliscope.models.torch_model import Batch, Folding, TorchModel
 
 __all__ = ["TokenBatch", "TokenModel"]
 
@@ -196,27 +198,9 @@ class TokenModel(TorchModel):
             return False
         return all(fill.deletes or fill.ids is not None for fill in moved.every_fill)
 
-    def _covered(self, sample: Sample, moved: Perturbation, row: int) -> npt.NDArray[np.bool_]:
-        """Return which tokens a row takes away."""
-        covered = np.zeros(sample.length, dtype=bool)
-        if moved.fill_of(row) is None:
-            return covered
-        grouping = moved.grouping
-        if moved.removed is not None:
-            group = moved.removed[row]
-            if group < 0:
-                return covered
-            if grouping.boxes is None:
-                return np.asarray(grouping.labels == group)
-            covered[grouping.boxes[group]] = True
-            return covered
-        assert grouping.labels is not None
-        weights = np.append(moved.row(row), 1.0)
-        return np.asarray(weights[grouping.labels] == 0.0)
-
     def _row_ids(self, sample: Sample, moved: Perturbation, row: int, view: tuple[int, ...]) -> Ids:
         ids: Ids = sample.context["ids"]
-        covered = self._covered(sample, moved, row)
+        covered = moved.covered(row, sample.length)
         if covered.any():
             fill = moved.fill_of(row)
             assert fill is not None
@@ -260,7 +244,7 @@ class TokenModel(TorchModel):
                 rows.append(self._row_ids(piece.sample, moved, at, piece.view))
                 fill = moved.fill_of(at)
                 deleting = fill is not None and fill.deletes
-                pools.append(keep[~self._covered(piece.sample, moved, at)] if deleting else keep)
+                pools.append(keep[~moved.covered(at, len(keep))] if deleting else keep)
             starts.append(len(rows))
         ids, attention = padded(rows, self.pad_id, self.device)
         width = ids.shape[1]
@@ -270,7 +254,7 @@ class TokenModel(TorchModel):
         pooled = np.zeros((len(rows), width), dtype=bool)
         for i, keep in enumerate(pools):
             pooled[i, : len(keep)] = keep
-        leaf = None if by_ids else self._moved(pieces, starts, width)
+        leaf = None if by_ids else self._moved(pieces, width).leaf()
         arguments = self._passed([ids], [attention])
         if laid is not None:
             count = range(len(laid.streams))
@@ -292,61 +276,37 @@ class TokenModel(TorchModel):
             found["use_cache"] = False
         return found
 
-    def _moved(self, pieces: Sequence[Piece], starts: list[int], width: int) -> torch.Tensor:
-        """Return the embedding of every row, moved towards the fill."""
-        first = self.embed(pieces[0].sample.context["ids"])
-        leaf = first.new_zeros((starts[-1], width, first.shape[-1]))
-        if width > min(p.sample.length for p in pieces):
-            leaf[:] = self.embed(np.array([self.pad_id], dtype=np.int64))
-        for piece, start in zip(pieces, starts, strict=False):
-            moved, sample = piece.perturbation, piece.sample
-            here = self.embed(sample.context["ids"])
-            own = leaf[start : start + len(piece.rows), : sample.length]
-            own[:] = here if not moved.every_fill else self._between(here, piece)
-            if moved.noise is not None:
-                add_noise(own, moved.noise, piece.rows, here, sample.units.kept)
-            if piece.view:
-                own[:, list(piece.view)] = self.embed(np.array([self.mask_id], dtype=np.int64))[0]
-        return leaf
-
-    def _between(self, here: torch.Tensor, piece: Piece) -> torch.Tensor:
-        """Return the embedding of every row, between that of its fill and that of the input."""
-        sample, moved = piece.sample, piece.perturbation
-        labels = moved.grouping.labels
-        if labels is None:
-            covered = [self._covered(sample, moved, int(row)) for row in piece.rows]
-            weights = 1.0 - np.stack(covered)
-        else:
-            weights = np.pad(moved.matrix(piece.rows), ((0, 0), (0, 1)), constant_values=1.0)
-            weights = weights[:, labels]
-        alpha = torch.from_numpy(weights).to(here)[..., None]
-        shape = (len(piece.rows), *here.shape)
-        return torch.lerp(self._fills(piece).expand(shape), here.expand(shape), alpha.expand(shape))
-
-    def _fills(self, piece: Piece) -> torch.Tensor:
-        """Return the embedding of the fill of all rows, or one per row where they differ."""
-        moved = piece.perturbation
-        several = moved.choice is not None
-        fills = [moved.fill_of(int(row)) for row in (piece.rows if several else piece.rows[:1])]
-        if all(fill is not None and fill.value is None for fill in fills):
-            found = self.embed(np.stack([np.asarray(fill.ids) for fill in fills if fill]))
-        else:
-            found = torch.stack([self._fill(fill) for fill in fills])
-        return found if several else found[0]
-
-    def _fill(self, fill: Baseline | None) -> torch.Tensor:
-        assert fill is not None
-        return self.embed(np.asarray(fill.ids)) if fill.value is None else fill_value(fill)
+    def _moved(self, pieces: Sequence[Piece], width: int) -> MovedRows:
+        return MovedRows(self.embed, pieces, width, self.pad_id, self.mask_id)
 
     def difference(self, piece: Piece, times: str) -> torch.Tensor:
         """Return the embedding of the input, or its distance from that of each row's fill."""
-        here = self.embed(piece.sample.context["ids"])
-        if times == "difference":
-            here = here - self._fills(piece)
-        if piece.view:  # what the target masks does not move
-            here = here.clone()
-            here[..., list(piece.view), :] = 0.0
-        return here
+        return self._moved([piece], piece.sample.length).away(times)
+
+    def folding(
+        self, pieces: Sequence[Piece], readers: Sequence[Reader], batch: Batch, leaf: torch.Tensor
+    ) -> Folding:
+        """Sum over the features of all rows at once, where all readers want that."""
+        folds = [reader.fold for reader in readers if reader.fold is not None]
+        times = {fold.times for fold in folds}
+        if len(times) > 1 or {fold.features for fold in folds} != {"sum"} or leaf.ndim != 3:
+            return super().folding(pieces, readers, batch, leaf)
+        kind = accumulating(leaf.dtype)
+        away = None
+        if times != {"one"}:
+            away = self._moved(pieces, leaf.shape[1]).away(times.pop()).to(kind)
+
+        def fold(gradient: torch.Tensor) -> list[FloatArray]:
+            gradient = gradient.to(kind)
+            every = as_numpy((gradient if away is None else gradient * away).sum(-1))
+            found = []
+            for reader, own in zip(readers, folds, strict=True):
+                begin, piece = batch.starts[reader.piece], pieces[reader.piece]
+                part = every[begin : begin + len(piece.rows), : piece.sample.length]
+                found.append(part if own.rows is None else own.rows @ part)
+            return found
+
+        return fold
 
     # -- forward -------------------------------------------------------------------------------
 

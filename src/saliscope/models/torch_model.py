@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +21,11 @@ from saliscope.core.units import FloatArray
 from saliscope.models.identity import parts_of, tensors_of, weights_of
 from saliscope.models.memory import PeakBytes, keep_heap
 from saliscope.models.quiet import lock, quiet
-from saliscope.models.readout import ReadOff, accumulating, read_each
+from saliscope.models.readout import ReadOff, accumulating, as_numpy, plain, read_each, slopes
 from saliscope.models.rules import find_rule
 
 __all__ = [
-    "Batch", "TorchModel", "as_device", "as_dtype", "as_numpy", "fill_value", "fills_of", "plain",
-    "slopes",
+    "Batch", "Folding", "TorchModel", "as_device", "as_dtype", "fill_value", "fills_of",
 ]  # fmt: skip
 
 
@@ -54,6 +53,10 @@ def as_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
         msg = f"dtype {dtype!r} does not exist: {nearest(dtype, known)}"
         raise OptionError(msg)
     return known[dtype]
+
+
+Folding = Callable[[torch.Tensor], list[FloatArray]]
+"""Takes gradients at the leaf of a batch, and gives each reader's part, reduced as it asked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +249,7 @@ class TorchModel:
             assert leaf is not None
             folded = self.backward(pieces, readers, batch, leaf, [v for v, _ in read_off])
         return [
-            Pass(*plain(*both), gradients) for both, gradients in zip(read_off, folded, strict=True)
+            Pass(*both, gradients) for both, gradients in zip(plain(read_off), folded, strict=True)
         ]
 
     def evaluate(
@@ -269,16 +272,30 @@ class TorchModel:
         """One backward pass per target, of the sum over all rows; each piece folds its part."""
         parts: list[list[FloatArray]] = [[] for _ in readers]
         wanted = [_mixed(v, reader.fold) for v, reader in zip(values, readers, strict=True)]
+        fold = self.folding(pieces, readers, batch, leaf)
+        for gradient in slopes(wanted, leaf):
+            for part, own in zip(parts, fold(gradient), strict=True):
+                part.append(own)
+        return [np.stack(p, axis=1) for p in parts]
+
+    def folding(
+        self, pieces: Sequence[Piece], readers: Sequence[Reader], batch: Batch, leaf: torch.Tensor
+    ) -> Folding:
+        """Return what reduces gradients at the leaf to what each reader asks for."""
         kind = accumulating(leaf.dtype)
         factors = [self._factors(pieces[reader.piece], reader, kind) for reader in readers]
-        for gradient in slopes(wanted, leaf):
-            for i, reader in enumerate(readers):
+
+        def fold(gradient: torch.Tensor) -> list[FloatArray]:
+            found = []
+            for reader, each in zip(readers, factors, strict=True):
                 piece = pieces[reader.piece]
-                begin = batch.starts[reader.piece]
                 shape = (len(piece.rows), *self._extent(piece, leaf))
-                own = gradient[tuple(slice(s, s + n) for s, n in _box(begin, shape))]
-                parts[i].append(self._fold(own, piece, reader, *factors[i]))
-        return [np.stack(p, axis=1) for p in parts]
+                box = _box(batch.starts[reader.piece], shape)
+                own = gradient[tuple(slice(s, s + n) for s, n in box)]
+                found.append(self._fold(own, piece, reader, *each))
+            return found
+
+        return fold
 
     def _extent(self, piece: Piece, leaf: torch.Tensor) -> tuple[int, ...]:
         """Return the unit axes of a piece within the (padded) leaf."""
@@ -336,33 +353,6 @@ def fills_of(piece: Piece) -> torch.Tensor:
     return every[torch.from_numpy(which).to(every.device)]
 
 
-def plain(
-    values: torch.Tensor, probabilities: torch.Tensor | None
-) -> tuple[FloatArray, FloatArray]:
-    """Return what was read off as arrays; probabilities that do not exist are NaN."""
-    array = as_numpy(values)
-    return array, np.full_like(array, np.nan) if probabilities is None else as_numpy(probabilities)
-
-
-def slopes(values: Sequence[torch.Tensor], leaf: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield the gradient of each target, summed over rows, at a tensor."""
-    targets = max(v.shape[1] for v in values)
-    few = [v.shape[1] < targets for v in values]
-    padded = [
-        nn.functional.pad(v, (0, targets - v.shape[1])) if short else v
-        for v, short in zip(values, few, strict=True)
-    ]
-    totals = torch.cat(padded).sum(0)
-    for number, total in enumerate(totals):
-        gradient = None
-        if total.requires_grad:
-            (gradient,) = torch.autograd.grad(
-                total, leaf, retain_graph=number + 1 < targets, allow_unused=True
-            )
-        # None where the target does not depend on the tensor.
-        yield torch.zeros_like(leaf) if gradient is None else gradient
-
-
 def _mixed(values: torch.Tensor, fold: Fold | None) -> torch.Tensor:
     """Return what is differentiated: the targets, or the weighted sum that a fold asks for."""
     if fold is None or fold.mix is None:
@@ -372,10 +362,3 @@ def _mixed(values: torch.Tensor, fold: Fold | None) -> torch.Tensor:
 
 def _box(begin: int, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(begin, shape[0]), *((0, n) for n in shape[1:])]
-
-
-def as_numpy(tensor: torch.Tensor) -> FloatArray:
-    """Return a float64 copy."""
-    # A copy, because the tensor may lie in rows that the next batch writes into.
-    array: FloatArray = tensor.detach().to("cpu", torch.float64, copy=True).numpy()
-    return array

@@ -19,6 +19,7 @@ import torch
 
 from saliscope.core.errors import RefusedError
 from saliscope.core.model import Pass, Piece, Reader
+from saliscope.models.readout import plain
 from saliscope.models.rules.deeplift import OPERATIONS, check_linear
 from saliscope.models.rules.normalized import standardizing
 from saliscope.models.rules.rescale import chords, given, reach, wide
@@ -57,9 +58,6 @@ class AttnLRP:
         self, model: TorchModel, pieces: Sequence[Piece], readers: Sequence[Reader]
     ) -> list[Pass]:
         """Run the inputs once; send relevance over input back through their graph."""
-        # Here and not above, because the adapters import the rules.
-        from saliscope.models.torch_model import plain
-
         batch = model.realize(pieces)
         tape = Tape(_kept)
         with tape:
@@ -81,7 +79,7 @@ class AttnLRP:
             msg = f"attnlrp cannot take {model.name} apart: {error}; use input_x_gradient"
             raise RefusedError(msg) from error
         return [
-            Pass(*plain(*both), relevance) for both, relevance in zip(read_off, folded, strict=True)
+            Pass(*both, relevance) for both, relevance in zip(plain(read_off), folded, strict=True)
         ]
 
 

@@ -21,6 +21,7 @@ import torch
 from saliscope.core.errors import RefusedError
 from saliscope.core.model import Pass, Piece, Reader
 from saliscope.core.perturbation import Perturbation
+from saliscope.models.readout import plain
 from saliscope.models.rules import choices, normalized, strings
 from saliscope.models.rules.choices import same
 from saliscope.models.rules.rescale import (
@@ -113,15 +114,12 @@ class DeepLift:
         self, model: TorchModel, pieces: Sequence[Piece], readers: Sequence[Reader]
     ) -> list[Pass]:
         """Run the baselines, then the inputs; send multipliers back through the inputs' graph."""
-        # Here and not above, because the adapters import the rules.
-        from saliscope.models.torch_model import plain
-
         held: Held = {}
         below = [replace(p, perturbation=_at_fill(p.perturbation)) for p in pieces]
         lower = Tape(_kept, held)
         with lower:
             read_low, _ = model.evaluate(model.realize(below), readers, gradients=True)
-        reference = [np.stack(plain(*both)) for both in read_low]
+        reference = [np.stack(both) for both in plain(read_low)]
         del read_low  # and with it the graph of that run
         batch = model.realize(pieces)
         upper = Tape(_kept, held)
@@ -140,8 +138,8 @@ class DeepLift:
             )
             raise RefusedError(msg) from error
         return [
-            Pass(*plain(*both), gradients, reference=low)
-            for both, gradients, low in zip(read_off, folded, reference, strict=True)
+            Pass(*both, gradients, reference=low)
+            for both, gradients, low in zip(plain(read_off), folded, reference, strict=True)
         ]
 
 

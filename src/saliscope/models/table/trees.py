@@ -20,8 +20,9 @@ from saliscope.core.errors import ModelError, RefusedError
 from saliscope.core.model import Pass, Piece, Reader
 from saliscope.core.target import BoundTarget
 from saliscope.core.units import FloatArray
+from saliscope.models.readout import plain
 from saliscope.models.table.model import EstimatorModel
-from saliscope.models.torch_model import Batch, fills_of, plain
+from saliscope.models.torch_model import Batch, fills_of
 
 if TYPE_CHECKING:
     from saliscope.models.torch_model import TorchModel
@@ -55,7 +56,8 @@ class Interventional:
         there, _ = model.evaluate(behind, readers, gradients=False)
         known: dict[bytes, Any] = {}
         passes = []
-        for reader, own, other in zip(readers, here, there, strict=True):
+        both = zip(plain(here), plain(there), strict=True)
+        for reader, ((values, probabilities), (base, chances)) in zip(readers, both, strict=True):
             piece = pieces[reader.piece]
             background = fills[reader.piece].numpy()
             key = background.tobytes()
@@ -63,9 +65,7 @@ class Interventional:
                 known[key] = self._explainer(columns, background)
             row = piece.sample.value.numpy()[None]
             found = _contributions(known[key], row, columns, reader.target)
-            values, probabilities = plain(*own)
-            base, chances = plain(*other)
-            base = self._checked(columns, known[key], found, values[0], base, reader.target)
+            base = self._checked(columns, known[key], found, values[0], base, reader.target)  # noqa: PLW2901
             assert reader.fold is not None
             weights = np.ones((1, len(values))) if reader.fold.rows is None else reader.fold.rows
             share = weights.sum(1)[:, None, None]  # rows of a fold weigh the same here

@@ -1,6 +1,7 @@
 """Rows on an accelerator: Saliscope beside bare passes and peers, and the device's own ceiling.
 
-    python -m benchmarks.gpu [--rounds 5]
+    python -m benchmarks.gpu [--rounds 5] [--only received integral catalog large images agreement]
+                             [--compiled]
 
 Every time is the median of several rounds, sides in turn, the device synchronized around each;
 ratios are taken within a round. Memory is the device's own count of the peak above what was
@@ -10,6 +11,7 @@ allocated before. Before anything is timed, every method is compared with the pr
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import statistics
 import time
@@ -110,10 +112,11 @@ def esm(width: int, dtype: torch.dtype, attention: str) -> Any:
         position_embedding_type="rotary", pad_token_id=1, token_dropout=True,
         attn_implementation=attention,
     )  # fmt: skip
-    return transformers.EsmForMaskedLM(config).eval().to("cuda", dtype)
+    with torch.device("cuda"):  # where weights are drawn much faster
+        return transformers.EsmForMaskedLM(config).eval().to(dtype)
 
 
-def received(rounds: int) -> None:
+def received(rounds: int, *, compiled: bool = False) -> None:
     """Print attention received, streamed, beside `output_attentions` and the plain forward."""
     from saliscope.attention import stream
 
@@ -130,17 +133,15 @@ def received(rounds: int) -> None:
                 true = (last / last.sum(-1, keepdim=True)).mean(1).cpu()
                 found = torch.as_tensor(values[-1])[:, keep].float().cpu()
                 print(f"H = {width} {dtype}: largest difference {(found - true).abs().max():.1e}")
-                compiled = torch.compile(ours)
-                compare(
-                    f"attention received, 33 x 20 x 1,024, H = {width}, {dtype}",
-                    {
-                        "saliscope": lambda m=ours: stream(m, {"input_ids": ids}, keep=keep),
-                        "output_attentions": lambda m=eager: m(ids, output_attentions=True),
-                        "forward": lambda m=ours: m(ids),
-                        "forward, compiled": lambda m=compiled: m(ids),
-                    },
-                    rounds,
-                )
+                sides: dict[str, Callable[[], Any]] = {
+                    "saliscope": lambda m=ours: stream(m, {"input_ids": ids}, keep=keep),
+                    "output_attentions": lambda m=eager: m(ids, output_attentions=True),
+                    "forward": lambda m=ours: m(ids),
+                }
+                if compiled:
+                    quick = torch.compile(ours)
+                    sides["forward, compiled"] = lambda m=quick: m(ids)
+                compare(f"attention received, 33 x 20 x 1,024, H = {width}, {dtype}", sides, rounds)
 
 
 def integral(rounds: int) -> None:
@@ -176,35 +177,83 @@ def integral(rounds: int) -> None:
     )  # fmt: skip
 
 
-def catalog(rounds: int) -> None:
-    """Print the likelihood of 1,000 changed proteins: packed, bare, and one call each."""
+def changed_proteins() -> list[str]:
+    """Return 1,000 times one residue of TPMT changed, of which 225 are distinct."""
     residues = "ACDEFGHIKLMNPQRSTVWY"
-    generator = np.random.default_rng(0)
-    places = generator.integers(1, len(TPMT), 1000)
-    changed = [f"{TPMT[:p]}{residues[p % 20]}{TPMT[p + 1 :]}" for p in places]
+    places = np.random.default_rng(0).integers(1, len(TPMT), 1000)
+    return [f"{TPMT[:p]}{residues[p % 20]}{TPMT[p + 1 :]}" for p in places]
+
+
+def measured(title: str, model: Any, rounds: int, at_once: int) -> None:
+    """Print the likelihood of 1,000 changed proteins: packed, bare, and one call each."""
+    changed, target = changed_proteins(), saliscope.Likelihood()
+    rows = [model.prepare(p)[0].context["ids"] for p in dict.fromkeys(changed)]
+
+    def bare() -> None:
+        with torch.no_grad():
+            for start in range(0, len(rows), at_once):
+                model.module(**model.arguments(rows[start : start + at_once]))
+
+    def each() -> None:
+        for protein in changed[:50]:
+            saliscope.measure(model, protein, target)
+
+    compare(
+        f"1,000 changed proteins, {len(rows)} distinct, {title}",
+        {
+            "saliscope": lambda: saliscope.measure(model, changed, target),
+            f"bare forward passes, {at_once} at once": bare,
+            "one call each (50 of them)": each,
+        },
+        rounds,
+    )
+
+
+def catalog(rounds: int) -> None:
+    """Print the likelihood of many proteins by a small model."""
     for dtype in ("float32", "bfloat16"):
         model = saliscope.load("zoo:protein", device="cuda", dtype=dtype)
-        target = saliscope.Likelihood()
-        rows = [model.prepare(p)[0].context["ids"] for p in dict.fromkeys(changed)]
+        measured(f"zoo:protein, {dtype}", model, rounds, 256)
 
-        def bare(model: Any = model, rows: Any = rows) -> None:
-            with torch.no_grad():
-                for start in range(0, len(rows), 256):
-                    model.module(**model.arguments(rows[start : start + 256]))
 
-        def each(model: Any = model, target: Any = target) -> None:
-            for protein in changed[:50]:
-                saliscope.measure(model, protein, target)
+def large(rounds: int) -> None:
+    """Print the same and integrated gradients by a model of 650 million parameters (random)."""
+    small = saliscope.load("zoo:protein")
+    config = copy.deepcopy(small.config)
+    config.update({
+        "hidden_size": 1280, "num_hidden_layers": 33, "num_attention_heads": 20,
+        "intermediate_size": 5120,
+    })  # fmt: skip
+    torch.manual_seed(0)
+    with torch.device("cuda"):
+        module = type(small.module)(config).eval().to(torch.bfloat16)
+    model = saliscope.load(module, tokenizer=small.tokenizer)
+    title = "33 layers, H = 1280, bfloat16"
+    measured(title, model, rounds, 64)
+    proteins = list(dict.fromkeys(changed_proteins()))[:8]
+    ids = [model.prepare(p)[0].context["ids"] for p in proteins for _ in range(16)]
+    target = saliscope.Likelihood()
+    table = model.embedding.weight
 
-        compare(
-            f"1,000 changed proteins, {len(rows)} distinct, zoo:protein, {dtype}",
-            {
-                "saliscope": lambda m=model, t=target: saliscope.measure(m, changed, t),
-                "bare forward passes, 256 at once": bare,
-                "one call each (50 of them)": each,
-            },
-            rounds,
-        )
+    def bare() -> None:
+        for start in range(0, len(ids), 16):
+            given = model.arguments(ids[start : start + 16])
+            hold = table[given["input_ids"]].detach().requires_grad_()
+            logits = model.module(inputs_embeds=hold, attention_mask=given["attention_mask"]).logits
+            torch.autograd.grad(logits.float().log_softmax(-1)[..., 5].sum(), hold)
+
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    compare(
+        f"integrated gradients, 16 points, 8 proteins, {title}",
+        {
+            "saliscope": lambda: saliscope.explain(
+                model, proteins, "integrated_gradients", target, steps=16, rule="gauss_legendre"
+            ),
+            "bare passes, 16 at once": bare,
+        },
+        rounds,
+    )
 
 
 class Tower(nn.Module):
@@ -269,19 +318,21 @@ def main() -> None:
     """Print every row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="")
+    parts = {p.__name__: p for p in (received, integral, catalog, large, images)}
+    parser.add_argument("--only", nargs="*", default=["agreement", *parts])
+    parser.add_argument("--compiled", action="store_true", help="compile the plain forward, too")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, "
           f"transformers {transformers.__version__}")  # fmt: skip
     ceiling()
     head = "| work | side | ms | time / saliscope | peak MiB on the device |\n|---|---|---|---|---|"
-    if args.only in "agreement":
+    if "agreement" in args.only:
         agreement()
     print(head)
-    for part in (received, integral, catalog, images):
-        if args.only in part.__name__:
-            part(args.rounds)
+    for name, part in parts.items():
+        if name in args.only:
+            part(args.rounds, **({"compiled": args.compiled} if part is received else {}))
 
 
 if __name__ == "__main__":

@@ -126,6 +126,7 @@ def test_rows_that_spend_everything_on_specials_keep_their_digits() -> None:
     )  # fmt: skip
     torch.testing.assert_close(sums.double(), wanted, atol=1e-6, rtol=0)
     torch.testing.assert_close(output.double(), weights @ value, atol=1e-6, rtol=0)
+    assert removed is not None
     torch.testing.assert_close(removed.double(), weights[..., 1:, 0].mean(-1), atol=1e-6, rtol=0)
 
 

@@ -207,7 +207,7 @@ class Attend(AttentionFunction):
         query, key, value = states
         heads = query.shape[1]
         key, value = kernels.repeat_heads(key, heads), kernels.repeat_heads(value, heads)
-        output = query.new_empty(query.shape[0], query.shape[2], heads, value.shape[-1])
+        output: torch.Tensor | None = None
         groups = self._alike(seen)
         for group, clear in zip(groups, self._cleared(groups, given, added), strict=True):
             examples = group.examples
@@ -220,7 +220,12 @@ class Attend(AttentionFunction):
                 heads=self._reducer.heads,
             )  # fmt: skip
             self._reducer.take_sums(place, examples, group.columns, sums, removed)
-            output[examples] = found.transpose(1, 2).to(query.dtype)
+            found = found.transpose(1, 2).to(query.dtype)
+            if len(groups) == 1:
+                return found.contiguous()
+            output = query.new_empty(len(query), *found.shape[1:]) if output is None else output
+            output[examples] = found
+        assert output is not None
         return output
 
     def _cleared(

@@ -70,16 +70,28 @@ def _interfaces(cls: type[nn.Module]) -> Iterator[AttentionInterface]:
                     yield found
 
 
+def _gives_weights(cls: type[nn.Module]) -> bool:
+    """Whether a class is an attention module that returns its weights when it is asked to."""
+    if "attention" not in cls.__name__.lower():
+        return False
+    return "output_attentions" in inspect.signature(inspect.unwrap(cls.forward)).parameters
+
+
+_Written = tuple[list[AttentionInterface], bool]
+"""What is written in a class: interfaces that it looks up, and whether it gives weights."""
+
+
 def _route(
-    module: nn.Module, owner: PreTrainedModel | None, known: dict[type, list[AttentionInterface]]
+    module: nn.Module, owner: PreTrainedModel | None, known: dict[type, _Written]
 ) -> Route | None:
     """Return the route that fits one module, or None; `known` is what was seen of its class."""
     cls = type(module)
     if isinstance(module, PreTrainedModel):
         return None
     if cls not in known:
-        known[cls] = list(_interfaces(cls))
-    if found := known[cls]:
+        known[cls] = list(_interfaces(cls)), _gives_weights(cls)
+    found, gives = known[cls]
+    if found:
         # A model with an interface of its own has attention that the common kernel is not, and so
         # has one whose class does not claim that the common kernel serves it (attention sinks).
         usable = (
@@ -91,11 +103,7 @@ def _route(
         return "interface" if usable and common else None
     if isinstance(module, nn.MultiheadAttention) or tap_of(module) is not None:
         return "hooks"
-    if "attention" in cls.__name__.lower():
-        forward = inspect.unwrap(cls.forward)
-        if "output_attentions" in inspect.signature(forward).parameters:
-            return "hooks"
-    return None
+    return "hooks" if gives else None
 
 
 def tap_of(module: nn.Module) -> nn.Identity | None:
@@ -157,7 +165,7 @@ def find_layers(module: nn.Module) -> list[Layer]:
     owners: dict[str, list[PreTrainedModel]] = {}
     found: list[tuple[str, nn.Module, Route]] = []
     unreadable: list[str] = []
-    known: dict[type, list[AttentionInterface]] = {}
+    known: dict[type, _Written] = {}
     for name, part in module.named_modules():
         parent = owners.get(name.rpartition(".")[0], []) if name else []
         owners[name] = [*parent, part] if isinstance(part, PreTrainedModel) else parent

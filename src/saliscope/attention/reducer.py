@@ -108,7 +108,7 @@ class Reducer:
         self._planned, self._layers, self._asked = planned, layers, heads
         self._sides, self._budget, self._each = (queries, keys), budget, each
         self._shape: tuple[int, int, int, int] | None = None
-        self._seen_of: tuple[torch.Tensor | None, torch.Tensor] | None = None
+        self._seen_of: tuple[object, torch.Tensor, torch.Tensor] | None = None
 
     # -- the shape is known at the first layer ---------------------------------------------------
 
@@ -216,16 +216,19 @@ class Reducer:
 
     def take_sums(
         self, place: int, examples: torch.Tensor | slice, columns: Places, sums: torch.Tensor,
-        removed: torch.Tensor,
+        removed: torch.Tensor | None,
     ) -> None:  # fmt: skip
-        """Take column sums of `saliscope.attention.sums` for some examples of equal masks."""
-        block = sums.new_zeros(*sums.shape[:2], self.columns.shape[1])
-        if columns.span is None:
-            block.index_copy_(2, columns.index, sums)
+        """Take column sums of `saliscope.attention.sums` for some examples of equal masks.
+
+        Places that are no columns hold zeros already.
+        """
+        if columns.span is not None and isinstance(examples, slice):
+            self.values[examples, place, :, columns.span] = sums
         else:
-            block[..., columns.span] = sums
-        self.values[examples, place] = block
-        self.removed[examples, place] = removed
+            block = sums.new_zeros(*sums.shape[:2], self.columns.shape[1])
+            self.values[examples, place] = block.index_copy_(2, columns.index, sums)
+        if removed is not None:
+            self.removed[examples, place] = removed
 
     def take(
         self, place: int, example: int, heads: slice, queries: slice, weights: torch.Tensor
@@ -268,11 +271,14 @@ class Reducer:
         if self.reduce == "rollout":
             self._roll()
             return
-        if self._seen_of is None or self._seen_of[0] is not mask or mask is None:
-            self._seen_of = (mask, self._count(seen))
-        self.seen[:, place] = self._seen_of[1]
+        key = "all" if mask is None and seen is None else mask
+        if key is None or self._seen_of is None or self._seen_of[0] is not key:
+            count = self._count(seen)
+            self._seen_of = (key, count, count.clamp(min=1)[:, None].to(self.dtype))
+        _, count, divisor = self._seen_of
+        self.seen[:, place] = count
         if self.reduce == "received":
-            self.values[:, place] /= self._seen_of[1].clamp(min=1)[:, None]
+            self.values[:, place] /= divisor
         if self._each is not None:
             self._each(self.numbers[-1], self.names[-1], self.values[:, place])
 

@@ -86,7 +86,7 @@ def _efficient(
     attend = torch.ops.aten._scaled_dot_product_efficient_attention  # noqa: SLF001
     if added is not None:  # the kernel reads 16 bytes at once
         count = added.shape[-1]
-        added = functional.pad(added, (0, -count % 4))[..., :count]
+        added = functional.pad(added.contiguous(), (0, -count % 4))[..., :count]
         added = added.expand(*query.shape[:3], count)
     output, normal, *_ = attend(query, key, value, added, True, scale=scale)
     return output, normal[..., : query.shape[2]]
@@ -167,7 +167,7 @@ def column_sums(
     columns: Places,
     others: Places,
     heads: list[int],
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Return the output, and what each key receives, without any matrix of probabilities.
 
     Parameters
@@ -188,38 +188,37 @@ def column_sums(
     output : torch.Tensor, shape (batch, heads, queries, d)
     sums : torch.Tensor, shape (batch, selected heads, columns)
         ``sum over rows of P[row, column] / sum over columns of P[row, :]``.
-    removed : torch.Tensor, shape (batch, selected heads)
-        Mean over `rows` of the probability of `others`.
+    removed : torch.Tensor or None, shape (batch, selected heads)
+        Mean over `rows` of the probability of `others`; None where there are none.
     """
-    kernel, exact = _kernel_for(query, added), accumulation(query.dtype)
+    kernel = _kernel_for(query, added)
     query, key, value = (states.to(kernel.dtype) for states in (query, key, value))
-    own, seen = columns.take(key, 2), columns.take(value, 2)
+
+    def over(keys: Places) -> Attended:
+        mask = None if added is None else keys.take(added, 3)
+        return kernel.run(query, keys.take(key, 2), keys.take(value, 2), mask, scale)
+
+    output, normal = over(columns)
+    queries, keys = rows.take(query, 2), columns.take(key, 2)
     mask = None if added is None else columns.take(added, 3)
-    output, normal = kernel.run(query, own, seen, mask, scale)
-    removed = normal.new_zeros(query.shape[0], len(heads))
     everyone = len(heads) == query.shape[1]
+    removed = None
     if len(others):
         # The rest of the keys (a few special tokens) is merged in exactly: a softmax over both
         # parts from the softmax over each. Subtracting it from 1 afterwards would lose the rows
         # that spend nearly everything on a special token.
-        away = others.take(key, 2).to(exact).transpose(2, 3)
-        scores = torch.matmul(query.to(exact), away) * scale
-        if added is not None:
-            scores = scores + others.take(added, 3)
-        both = torch.logaddexp(normal, scores.logsumexp(-1))
-        rest = torch.exp(scores - both[..., None])
-        output = output * torch.exp(normal - both)[..., None]
-        output = output + torch.matmul(rest, others.take(value, 2).to(exact))
-        lost = rest.sum(-1)
+        away, rest = over(others)
+        lost = torch.sigmoid(rest - normal)
+        output = torch.lerp(output, away, lost[..., None].to(output.dtype))
         removed = rows.take(lost if everyone else lost[:, heads], 2).mean(-1)
-    queries, keys = rows.take(query, 2), own
     normal = rows.take(normal, 2)
     if not everyone:
         queries, keys, normal = queries[:, heads], keys[:, heads], normal[:, heads]
         mask = mask if mask is None or mask.shape[1] == 1 else mask[:, heads]
-    # A row that sees no column at all has nothing to give: weight zero instead of a division by 0.
-    lowest = torch.finfo(normal.dtype).min
-    weight = torch.where(normal < lowest / 8, _UNSEEN, -normal)
+    weight = -normal
+    if mask is not None:
+        # A row that sees no column at all has nothing to give: weight zero, no division by 0.
+        weight = torch.where(normal < torch.finfo(normal.dtype).min / 8, _UNSEEN, weight)
     if mask is None and kernel.masks:
         turned: torch.Tensor | None = weight[:, :, None]
     else:

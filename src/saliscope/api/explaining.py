@@ -77,7 +77,8 @@ def explain(
     max_evaluations : int, optional
         Model rows after which an adaptive method stops, with a finding.
     budget : int, optional
-        Bytes that a batch may need beside the weights: a ceiling (default 1 GiB).
+        Bytes that a batch may need beside the weights: a ceiling (default 1 GiB; on a GPU an eighth
+        of its memory, if that is more).
     seed : int
         Of the one random generator.
     strict : bool

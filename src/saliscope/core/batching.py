@@ -13,15 +13,12 @@ import math
 import weakref
 from collections import Counter, deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = [
-    "ACCELERATOR", "CALLS", "DEFAULT_BUDGET", "PROCESSOR", "Grain", "Remembered", "Sizer",
+    "ACCELERATOR", "CALLS", "PROCESSOR", "Grain", "Remembered", "Sizer",
     "SteadySizer", "remembered",
 ]  # fmt: skip
-
-DEFAULT_BUDGET = 1 << 30
-"""Bytes that one batch may need beside the model's weights, unless the caller says otherwise."""
 
 _WITHIN = 1.03
 _MOST_ROWS = 1 << 16
@@ -44,13 +41,20 @@ class Grain:
         Rows times length.
     rows : int
         At most; so many are waited for.
+    budget : int
+        Bytes that one batch may need beside the model's weights, unless the caller says otherwise.
     timed : bool
         Whether the clock may find a better size.
     """
 
     units: int
     rows: int
+    budget: int = 1 << 30
     timed: bool = True
+
+    def of_memory(self, total: int) -> Grain:
+        """Return it with an eighth of a device's memory as the budget, if that is more."""
+        return replace(self, budget=max(self.budget, total // 8))
 
 
 PROCESSOR = Grain(2048, 64)

@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from saliscope.core.ask import Ask, Estimate
 from saliscope.core.batching import (
-    DEFAULT_BUDGET,
     Sizer,
     SteadySizer,
     remembered,
@@ -377,4 +376,4 @@ def drive(
     Outcome
         With `error` set where a job failed; the others go on.
     """
-    yield from _Run(model, budget or DEFAULT_BUDGET, progress, steady=steady).drive(jobs)
+    yield from _Run(model, budget or model.grain.budget, progress, steady=steady).drive(jobs)

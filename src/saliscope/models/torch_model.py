@@ -134,7 +134,9 @@ class TorchModel:
     @property
     def grain(self) -> Grain:
         """What batches hold where it computes."""
-        return PROCESSOR if self.device.type == "cpu" else ACCELERATOR
+        if self.device.type != "cuda":
+            return PROCESSOR if self.device.type == "cpu" else ACCELERATOR
+        return ACCELERATOR.of_memory(torch.cuda.get_device_properties(self.device).total_memory)
 
     @property
     def threads(self) -> int:

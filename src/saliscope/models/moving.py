@@ -6,6 +6,7 @@ operations, not a few each.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -101,12 +102,22 @@ class MovedRows:
                 own[:, list(piece.view)] = self._embed(np.array([self._mask], dtype=np.int64))[0]
         return leaf
 
-    def away(self, times: str) -> torch.Tensor:
-        """Return what gradients are multiplied by: the input, or its distance from the fill."""
+    def away(self, times: Sequence[str]) -> torch.Tensor:
+        """Return what gradients of each piece are multiplied by.
+
+        That is one, the input, or its distance from the fill.
+        """
         found = self._embed(self._inputs)
-        if times == "difference":
-            found = found - self._filled()
-        for piece, start in zip(self._pieces, self._starts, strict=False):
-            if piece.view:  # what the target masks does not move
-                found[start : start + len(piece.rows), list(piece.view)] = 0.0
+        rows = [slice(a, b) for a, b in itertools.pairwise(self._starts)]
+        if "difference" in times:
+            fills = self._filled()
+            for own, word in zip(rows, times, strict=True):
+                if word != "difference":
+                    fills[own] = 0.0
+            found = found - fills
+        for piece, own, word in zip(self._pieces, rows, times, strict=True):
+            if word == "one":
+                found[own] = 1.0
+            elif piece.view:  # what the target masks does not move
+                found[own, list(piece.view)] = 0.0
         return found

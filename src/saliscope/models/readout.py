@@ -16,7 +16,8 @@ from saliscope.core.target import POSITIONED, BoundTarget
 from saliscope.core.units import FloatArray
 
 __all__ = [
-    "ReadOff", "accumulating", "as_numpy", "log_odds", "plain", "read_each", "scaled", "slopes",
+    "ReadOff", "accumulating", "as_arrays", "as_numpy", "log_odds", "plain", "read_each", "scaled",
+    "slopes",
 ]  # fmt: skip
 
 ReadOff = tuple[torch.Tensor, torch.Tensor | None]
@@ -256,21 +257,23 @@ def _index(value: Any, rows: torch.Tensor | slice, total: int) -> Any:
     return value
 
 
-def plain(read_off: Sequence[ReadOff]) -> list[tuple[FloatArray, FloatArray]]:
-    """Return what was read off as arrays; probabilities that do not exist are NaN.
-
-    A device is asked once, not once for each.
-    """
-    tensors = [one for both in read_off for one in both if one is not None]
+def as_arrays(tensors: Sequence[torch.Tensor]) -> list[FloatArray]:
+    """Return float64 copies of several tensors; a device is asked once, not once for each."""
+    if len(tensors) == 1:
+        return [as_numpy(tensors[0])]
     where = tensors[0].device
     whole = as_numpy(torch.cat([one.detach().reshape(-1).to(where) for one in tensors]))
-    ends = np.cumsum([one.numel() for one in tensors])
-    each = iter(np.split(whole, ends[:-1]))
+    parts = np.split(whole, np.cumsum([one.numel() for one in tensors[:-1]]))
+    return [part.reshape(one.shape) for part, one in zip(parts, tensors, strict=True)]
+
+
+def plain(read_off: Sequence[ReadOff]) -> list[tuple[FloatArray, FloatArray]]:
+    """Return what was read off as arrays; probabilities that do not exist are NaN."""
+    each = iter(as_arrays([one for both in read_off for one in both if one is not None]))
     found = []
-    for values, probabilities in read_off:
-        own = next(each).reshape(values.shape)
-        none = probabilities is None
-        found.append((own, np.full_like(own, np.nan) if none else next(each).reshape(own.shape)))
+    for _, probabilities in read_off:
+        own = next(each)
+        found.append((own, np.full_like(own, np.nan) if probabilities is None else next(each)))
     return found
 
 

@@ -20,9 +20,8 @@ from torch import nn
 
 from saliscope.core.defaults import DEFAULTS
 from saliscope.core.errors import OptionError, nearest
-from saliscope.core.model import Piece, Reader, Sample
+from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import DELETE, Baseline, Perturbation
-from saliscope.core.units import FloatArray
 from saliscope.models.kinds import (
     embedding_of,
     heads_of,
@@ -34,9 +33,8 @@ from saliscope.models.kinds import (
 from saliscope.models.layout import Spread, padded, spread
 from saliscope.models.moving import MovedRows
 from saliscope.models.quiet import lock
-from saliscope.models.readout import accumulating, as_numpy
 from saliscope.models.substituting import substituted
-from saliscope.models.torch_model import Batch, Folding, TorchModel
+from saliscope.models.torch_model import Batch, TorchModel
 
 __all__ = ["TokenBatch", "TokenModel"]
 
@@ -281,32 +279,14 @@ class TokenModel(TorchModel):
 
     def difference(self, piece: Piece, times: str) -> torch.Tensor:
         """Return the embedding of the input, or its distance from that of each row's fill."""
-        return self._moved([piece], piece.sample.length).away(times)
+        return self._moved([piece], piece.sample.length).away([times])
 
-    def folding(
-        self, pieces: Sequence[Piece], readers: Sequence[Reader], batch: Batch, leaf: torch.Tensor
-    ) -> Folding:
-        """Sum over the features of all rows at once, where all readers want that."""
-        folds = [reader.fold for reader in readers if reader.fold is not None]
-        times = {fold.times for fold in folds}
-        if len(times) > 1 or {fold.features for fold in folds} != {"sum"} or leaf.ndim != 3:
-            return super().folding(pieces, readers, batch, leaf)
-        kind = accumulating(leaf.dtype)
-        away = None
-        if times != {"one"}:
-            away = self._moved(pieces, leaf.shape[1]).away(times.pop()).to(kind)
-
-        def fold(gradient: torch.Tensor) -> list[FloatArray]:
-            gradient = gradient.to(kind)
-            every = as_numpy((gradient if away is None else gradient * away).sum(-1))
-            found = []
-            for reader, own in zip(readers, folds, strict=True):
-                begin, piece = batch.starts[reader.piece], pieces[reader.piece]
-                part = every[begin : begin + len(piece.rows), : piece.sample.length]
-                found.append(part if own.rows is None else own.rows @ part)
-            return found
-
-        return fold
+    def away(self, pieces: Sequence[Piece], times: Sequence[str]) -> torch.Tensor | None:
+        """Return what gradients are multiplied by, of all rows at once where they are alike."""
+        if set(times) == {"one"}:
+            return None
+        width = max(piece.sample.length for piece in pieces)
+        return self._moved(pieces, width).away(times)
 
     # -- forward -------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ def test_each_row_of_a_path_starts_at_its_own_fill() -> None:
     got = rows_of(model, sample, moved).leaf
     wanted = torch.stack([torch.full_like(x, 20), 5 + x / 2, 22.5 + x / 4, x])
     torch.testing.assert_close(got, wanted, rtol=0, atol=1e-14)
-    away = model.difference(Piece(sample, moved, np.array([2, 0])), "difference")
+    away = model.away([Piece(sample, moved, np.array([2, 0]))], ["difference"])
     torch.testing.assert_close(away, torch.stack([x - 30, x - 20]))
     assert not moved.is_identity
     assert moved.fill_of(2) is moved.fills[2]
@@ -133,7 +133,7 @@ def test_each_row_of_a_path_of_embeddings_starts_at_its_own_fill() -> None:
     assert torch.equal(leaf[0], glycine)
     torch.testing.assert_close(leaf[1], (alanine + here) / 2)
     piece = Piece(sample, moved, np.arange(2), view=(2,))
-    away = model.difference(piece, "difference")
+    away = model.away([piece], ["difference"])
     assert (away[:, 2] == 0).all()
     torch.testing.assert_close(away[0, 1], here[1] - glycine[1])
     torch.testing.assert_close(away[1, 3], here[3] - alanine[3])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -114,14 +115,28 @@ def bound(
     views: tuple[tuple[int, ...], ...] = ((),), view: Sequence[int] | None = None,
 ) -> BoundTarget:  # fmt: skip
     """Return the bound target of some terms: (owner, position, index, weight) each."""
+    if isinstance(terms, np.ndarray):
+        return _bound(tuple(names), scale, head, terms, views, view)
+    return _known(tuple(names), scale, head, tuple(terms), views, None if view is None else
+                  tuple(view))  # fmt: skip
+
+
+def _bound(
+    names: tuple[str, ...], scale: str, head: str, terms: Any,
+    views: tuple[tuple[int, ...], ...], view: Sequence[int] | None,
+) -> BoundTarget:  # fmt: skip
     table = np.asarray(terms, dtype=np.float64)
     owner, position, index, weight = table.T
-    seen = np.asarray(view if view is not None else np.zeros(len(terms)), dtype=np.int64)
-    key = (tuple(names), scale, head, table.tobytes(), views)
+    seen = np.asarray(view if view is not None else np.zeros(len(table)), dtype=np.int64)
     return BoundTarget(
-        tuple(names), scale, head, owner.astype(np.int64), position.astype(np.int64),
-        index.astype(np.int64), weight.copy(), views, seen, None, key,
+        names, scale, head, owner.astype(np.int64), position.astype(np.int64),
+        index.astype(np.int64), weight.copy(), views, seen, None,
+        (names, scale, head, table.tobytes(), views),
     )  # fmt: skip
+
+
+# A class of a hundred inputs is bound once.
+_known = lru_cache(maxsize=256)(_bound)
 
 
 @dataclass(frozen=True)
@@ -206,24 +221,29 @@ class Many(Target):
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return the terms of all, each owned by its target."""
-        parts = [target.bind(model, sample) for target in self.targets]
-        first = parts[0]
-        alike = {(p.head, p.scale, p.views) for p in parts}
-        if len(alike) > 1 or first.head == "call":
-            msg = "several targets must share output, scale and masking; explain them apart"
-            raise OptionError(msg)
-        owner = np.concatenate([np.full(len(p.owner), i) for i, p in enumerate(parts)])
-        return replace(
-            first,
-            names=tuple(name for p in parts for name in p.names),
-            owner=owner.astype(np.int64),
-            position=np.concatenate([p.position for p in parts]),
-            index=np.concatenate([p.index for p in parts]),
-            weight=np.concatenate([p.weight for p in parts]),
-            view=np.concatenate([p.view for p in parts]),
-            reach=_reaches([p.reach for p in parts]),
-            key=tuple(p.key for p in parts),
-        )
+        return _joined(tuple(target.bind(model, sample) for target in self.targets))
+
+
+@lru_cache(maxsize=64)
+def _joined(parts: tuple[BoundTarget, ...]) -> BoundTarget:
+    """Return several bound targets as one."""
+    first = parts[0]
+    alike = {(p.head, p.scale, p.views) for p in parts}
+    if len(alike) > 1 or first.head == "call":
+        msg = "several targets must share output, scale and masking; explain them apart"
+        raise OptionError(msg)
+    owner = np.concatenate([np.full(len(p.owner), i) for i, p in enumerate(parts)])
+    return replace(
+        first,
+        names=tuple(name for p in parts for name in p.names),
+        owner=owner.astype(np.int64),
+        position=np.concatenate([p.position for p in parts]),
+        index=np.concatenate([p.index for p in parts]),
+        weight=np.concatenate([p.weight for p in parts]),
+        view=np.concatenate([p.view for p in parts]),
+        reach=_reaches([p.reach for p in parts]),
+        key=tuple(p.key for p in parts),
+    )
 
 
 def _reaches(

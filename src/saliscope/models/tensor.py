@@ -196,8 +196,8 @@ class TensorModel(TorchModel):
             return Batch({}, self._canvas.paint(pieces[0]), starts)
         first: torch.Tensor = pieces[0].sample.value
         rows = first.new_empty((starts[-1], *first.shape))
-        for piece, start in zip(pieces, starts, strict=False):
-            _realize(piece, rows[start : start + len(piece.rows)])
+        for piece, start, fill in zip(pieces, starts, fills_of(pieces), strict=False):
+            _realize(piece, fill, rows[start : start + len(piece.rows)])
         return Batch({}, rows, starts)
 
     def forward(
@@ -229,12 +229,22 @@ class TensorModel(TorchModel):
         """Return the tensor that targets are read off: the output, its first, or its logits."""
         return _main_output(whole)
 
-    def difference(self, piece: Piece, times: str) -> torch.Tensor:
-        """Return the input or its distance from the fill."""
-        value: torch.Tensor = piece.sample.value
-        if times == "input":
-            return value
-        return value - fills_of(piece)
+    def away(self, pieces: Sequence[Piece], times: Sequence[str]) -> torch.Tensor | None:
+        """Return ones, the inputs, or their distances from the fills."""
+        if set(times) == {"one"}:
+            return None
+        each: list[torch.Tensor] = []
+        for piece, word, fill in zip(pieces, times, fills_of(pieces), strict=True):
+            by: torch.Tensor = piece.sample.value
+            if word == "one":
+                by = torch.ones_like(by)
+            elif word == "difference":
+                assert fill is not None
+                by = by - fill
+            if len(pieces) == 1:
+                return by
+            each.append(by.expand(len(piece.rows), *piece.sample.value.shape))
+        return torch.cat(each)
 
 
 class _Others(Sequence[Baseline]):
@@ -264,21 +274,21 @@ def _takes_boxes(piece: Piece) -> bool:
     return plain and moved.grouping.boxes is not None and not piece.sample.context["scalar"]
 
 
-def _realize(piece: Piece, out: torch.Tensor) -> None:
+def _realize(piece: Piece, fill: torch.Tensor | None, out: torch.Tensor) -> None:
     """Write the rows of a piece: moved towards their fills, then noise."""
     value: torch.Tensor = piece.sample.value
     moved = piece.perturbation
-    if not moved.every_fill:
+    if fill is None:
         out.copy_(value.expand_as(out))
     elif moved.grouping.boxes is not None:
-        _cover(piece, out)
+        _cover(piece, fill, out)
     else:
-        _blend(piece, out)
+        _blend(piece, fill, out)
     if moved.noise is not None:
         add_noise(out, moved.noise, piece.rows, value)
 
 
-def _cover(piece: Piece, out: torch.Tensor) -> None:
+def _cover(piece: Piece, fill: torch.Tensor, out: torch.Tensor) -> None:
     value: torch.Tensor = piece.sample.value
     moved = piece.perturbation
     assert moved.grouping.boxes is not None
@@ -293,10 +303,10 @@ def _cover(piece: Piece, out: torch.Tensor) -> None:
         shape = [1] * out.ndim
         shape[0], shape[axis if side.ndim > 1 else 0] = len(side), side.shape[-1]
         covered = covered & torch.from_numpy(side).to(out.device).reshape(shape)
-    torch.where(covered, fills_of(piece), value, out=out)
+    torch.where(covered, fill, value, out=out)
 
 
-def _blend(piece: Piece, out: torch.Tensor) -> None:
+def _blend(piece: Piece, fill: torch.Tensor, out: torch.Tensor) -> None:
     value: torch.Tensor = piece.sample.value
     moved, grouping = piece.perturbation, piece.perturbation.grouping
     assert grouping.labels is not None
@@ -309,8 +319,7 @@ def _blend(piece: Piece, out: torch.Tensor) -> None:
         shape = (*spread.shape, *features) if features else out.shape
         alpha = torch.from_numpy(spread).to(value).reshape(shape)
     # lerp is exact at both ends, which b + alpha * (x - b) is not.
-    fill = fills_of(piece).expand_as(out)
-    torch.lerp(fill, value.expand_as(out), alpha.expand_as(out), out=out)
+    torch.lerp(fill.expand_as(out), value.expand_as(out), alpha.expand_as(out), out=out)
 
 
 def _main_output(whole: object) -> torch.Tensor | None:

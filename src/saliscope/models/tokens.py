@@ -277,10 +277,6 @@ class TokenModel(TorchModel):
     def _moved(self, pieces: Sequence[Piece], width: int) -> MovedRows:
         return MovedRows(self.embed, pieces, width, self.pad_id, self.mask_id)
 
-    def difference(self, piece: Piece, times: str) -> torch.Tensor:
-        """Return the embedding of the input, or its distance from that of each row's fill."""
-        return self._moved([piece], piece.sample.length).away([times])
-
     def away(self, pieces: Sequence[Piece], times: Sequence[str]) -> torch.Tensor | None:
         """Return what gradients are multiplied by, of all rows at once where they are alike."""
         if set(times) == {"one"}:

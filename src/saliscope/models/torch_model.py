@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -117,10 +118,15 @@ class TorchModel:
         """Run the module; return those heads, and the tensor that gradients are taken at."""
         raise self._lacks("has no forward pass")  # noqa: EM101
 
-    def difference(self, piece: Piece, times: str) -> torch.Tensor:
-        """Return what gradients of a piece are multiplied by: the input, or input minus fill.
+    def away(self, pieces: Sequence[Piece], times: Sequence[str]) -> torch.Tensor | None:
+        """Return what gradients at the leaf are multiplied by, piece by piece; None is one.
 
-        Of the input's shape, or with a leading axis of rows where each has a fill of its own.
+        Of the leaf's shape, or without rows where it is the same for all of them.
+
+        Parameters
+        ----------
+        pieces : sequence of Piece
+        times : sequence of {"one", "input", "difference"}
         """
         raise self._lacks("has no input space")  # noqa: EM101
 
@@ -310,19 +316,6 @@ class TorchModel:
 
         return fold
 
-    def away(self, pieces: Sequence[Piece], times: Sequence[str]) -> torch.Tensor | None:
-        """Return what gradients at the leaf are multiplied by, piece by piece; None is one."""
-        if set(times) == {"one"}:
-            return None
-        if len(pieces) == 1:
-            return self.difference(pieces[0], times[0])
-        each = []
-        for piece, word in zip(pieces, times, strict=True):
-            one = torch.ones_like(piece.sample.value)
-            by = one if word == "one" else self.difference(piece, word)
-            each.append(by.expand(len(piece.rows), *one.shape))
-        return torch.cat(each)
-
 
 def _folded(gradient: torch.Tensor, fold: Fold, axes: int) -> torch.Tensor:
     """Reduce the gradients of one piece over rows, then over features, as its reader asked."""
@@ -347,14 +340,30 @@ def fill_value(fill: Baseline | None) -> torch.Tensor:
     return fill.value
 
 
-def fills_of(piece: Piece) -> torch.Tensor:
-    """Return the fill of all rows of a piece, or one per row where they differ."""
-    moved = piece.perturbation
-    if moved.choice is None:
-        return fill_value(moved.fill)
-    used, which = np.unique(moved.choice[piece.rows], return_inverse=True)
-    every = torch.stack([fill_value(moved.fills[number]) for number in used.tolist()])
-    return every[torch.from_numpy(which).to(every.device)]
+def fills_of(pieces: Sequence[Piece]) -> list[torch.Tensor | None]:
+    """Return the fill of all rows of each piece, or one per row where they differ; None is none.
+
+    Pieces with one background share the copy of what they use of it.
+    """
+    found: list[torch.Tensor | None] = []
+    shared: dict[int, list[tuple[int, npt.NDArray[np.int64]]]] = {}
+    for number, piece in enumerate(pieces):
+        moved = piece.perturbation
+        if moved.choice is None:
+            found.append(None if moved.fill is None else fill_value(moved.fill))
+        else:
+            found.append(None)
+            shared.setdefault(id(moved.fills), []).append((number, moved.choice[piece.rows]))
+    for alike in shared.values():
+        fills = pieces[alike[0][0]].perturbation.fills
+        used, which = np.unique(np.concatenate([own for _, own in alike]), return_inverse=True)
+        every = torch.stack([fill_value(fills[k]) for k in used.tolist()])
+        rows = every[torch.from_numpy(which).to(every.device)]
+        for (number, _), part in zip(
+            alike, rows.split([len(own) for _, own in alike]), strict=True
+        ):
+            found[number] = part
+    return found
 
 
 def _mixed(values: torch.Tensor, fold: Fold | None) -> torch.Tensor:

@@ -348,8 +348,9 @@ def _mixed(sample: Sample, moved: Perturbation, rows: npt.NDArray[np.int64]) -> 
         weights = moved.matrix(rows) == 1
         keep = np.concatenate([weights, np.ones((len(rows), 1), dtype=bool)], axis=1)
         keep = keep[:, grouping.labels]
-    fills: FloatArray = fills_of(Piece(sample, moved, rows)).numpy()
-    return np.where(keep, own, fills)
+    (fills,) = fills_of([Piece(sample, moved, rows)])
+    assert fills is not None
+    return np.where(keep, own, fills.numpy())
 
 
 def _numbers(baseline: Baseline) -> FloatArray:

@@ -48,7 +48,11 @@ class Interventional:
         """Answer readers, each of whom wants one weighted sum over the rows of its piece."""
         columns = _columns_of(model)
         batch = model.realize(pieces)
-        fills = [fills_of(piece).expand(len(piece.rows), -1) for piece in pieces]
+        fills = [
+            fill.expand(len(piece.rows), -1)
+            for piece, fill in zip(pieces, fills_of(pieces), strict=True)
+            if fill is not None
+        ]
         import torch
 
         behind = Batch({}, torch.cat(fills), batch.starts)

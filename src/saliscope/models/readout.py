@@ -259,9 +259,9 @@ def _index(value: Any, rows: torch.Tensor | slice, total: int) -> Any:
 
 def as_arrays(tensors: Sequence[torch.Tensor]) -> list[FloatArray]:
     """Return float64 copies of several tensors; a device is asked once, not once for each."""
-    if len(tensors) == 1:
-        return [as_numpy(tensors[0])]
     where = tensors[0].device
+    if len(tensors) == 1 or where.type == "cpu":
+        return [as_numpy(one) for one in tensors]
     whole = as_numpy(torch.cat([one.detach().reshape(-1).to(where) for one in tensors]))
     parts = np.split(whole, np.cumsum([one.numel() for one in tensors[:-1]]))
     return [part.reshape(one.shape) for part, one in zip(parts, tensors, strict=True)]

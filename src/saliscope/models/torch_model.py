@@ -91,9 +91,10 @@ class TorchModel:
     def __init__(self, module: nn.Module, name: str) -> None:
         self.module = module
         self.name = name
-        first = next(tensors_of(module), None)
+        parts = parts_of(module)
+        first = next(tensors_of(parts), None)
         self.device = first.device if first is not None else torch.device("cpu")
-        each = tensors_of(module, buffers=False)
+        each = tensors_of(parts, buffers=False)
         floating = next((p for p in each if p.is_floating_point()), None)
         self.dtype = floating.dtype if floating is not None else None
         self.noticed: tuple[Finding, ...] = ()

@@ -276,7 +276,7 @@ def test_long_proteins_are_seen_in_windows():
 
 
 def test_residues_in_words():
-    assert residues_text([0, 1, 2, 7, 9, 10]) == "1-3,8,10-11"
+    assert residues_text((0, 1, 2, 7, 9, 10)) == "1-3,8,10-11"
 
 
 def test_the_missense_set_of_a_gene():

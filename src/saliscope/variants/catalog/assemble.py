@@ -169,7 +169,7 @@ def _add(rows: _Rows, protein: str, numbers: Mapping[str, Numbers], reader: Read
         (low, high), site, near = place
         means = numbers[digest(protein[low:high].encode())].means
         for readout, residues in (("site", site), ("window", near)):
-            here = residues_text([i - low for i in residues])
+            here = residues_text(tuple(i - low for i in residues))
             window = spans_text([(low, high)])
             rows.add(own, window, readout, residues_text(residues), means[here])
     if protein == reader.reference:

@@ -76,12 +76,13 @@ def spans_text(spans: Iterable[Span]) -> str:
     return ",".join(f"{a + 1}" if b == a + 1 else f"{a + 1}-{b}" for a, b in spans)
 
 
-def residues_text(residues: Sequence[int]) -> str:
+@lru_cache(maxsize=4096)  # changes of one residue have the same sites
+def residues_text(residues: Residues) -> str:
     """Return sorted residues (from 0) as ranges from 1.
 
     Examples
     --------
-    >>> residues_text([3]), residues_text([3, 4, 5, 9])
+    >>> residues_text((3,)), residues_text((3, 4, 5, 9))
     ('4', '4-6,10')
     """
     runs = groupby(enumerate(residues), key=lambda pair: pair[1] - pair[0])

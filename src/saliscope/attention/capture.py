@@ -270,7 +270,8 @@ def stream(
         raise OptionError(msg)
     wanted: Reduction = next(r for r in REDUCTIONS if r == reduce)
     drop = specials == "drop"
-    chosen = select_layers(module, kind)
+    every = find_layers(module)
+    chosen = select_layers(module, kind, every)
     if wanted == "rollout":
         _check_rollout(module, chosen, kind, layers is not None or heads is not None)
     numbers = _numbers(layers, "layers", len(chosen))
@@ -290,7 +291,7 @@ def stream(
     ready = _arguments(module, arguments)
     positional = [ready.pop("")] if "" in ready else []
     with quiet(module, seed), torch.no_grad():
-        with reading(module, chosen, reducer):
+        with reading(module, chosen, every, reducer):
             module(*positional, **ready)
         check_calls(module, reducer.calls, len(chosen), kind, exact=numbers is not None)
         reducer.finish()
@@ -305,6 +306,7 @@ def stream(
 def routed(
     module: nn.Module,
     layers: Sequence[Layer],
+    every: Sequence[Layer],
     function: AttentionFunction,
     hooks: Callable[[], AbstractContextManager[None]],
 ) -> Iterator[None]:
@@ -315,6 +317,8 @@ def routed(
     module : torch.nn.Module
     layers : sequence of Layer
         Of one route.
+    every : sequence of Layer
+        All that the module has.
     function : AttentionFunction
         What route "interface" calls.
     hooks : callable
@@ -327,13 +331,13 @@ def routed(
             with hooks():
                 yield
             return
-        every = [layer for layer in find_layers(module) if layer.route == "interface"]
-        with installed(module, every, function):
+        alike = [layer for layer in every if layer.route == "interface"]
+        with installed(module, alike, function):
             yield
 
 
 def reading(
-    module: nn.Module, layers: Sequence[Layer], reducer: Reducer
+    module: nn.Module, layers: Sequence[Layer], every: Sequence[Layer], reducer: Reducer
 ) -> AbstractContextManager[None]:
     """Return the context in which the attention of layers is reduced."""
-    return routed(module, layers, Attend(layers, reducer), lambda: hooked(layers, reducer))
+    return routed(module, layers, every, Attend(layers, reducer), lambda: hooked(layers, reducer))

@@ -27,6 +27,7 @@ from saliscope.attention.layers import Layer
 from saliscope.attention.reducer import Reducer
 from saliscope.attention.sums import Places, can_sum, column_sums
 from saliscope.core.errors import RefusedError
+from saliscope.models.identity import parts_of
 
 __all__ = ["Attend", "AttentionFunction", "Given", "States", "as_asked", "installed"]
 
@@ -286,6 +287,11 @@ def _check(
 _ABSENT = object()
 
 
+def _has(part: nn.Module, name: str) -> bool:
+    """Whether a part has an attribute; `nn.Module` looks for one that it lacks for long."""
+    return name in vars(part) or hasattr(type(part), name)
+
+
 @contextmanager
 def as_asked(
     module: nn.Module, settings: Mapping[str, Any], only: set[int] | None
@@ -301,7 +307,7 @@ def as_asked(
         Identities of the configurations to change; None for all that have the entry.
     """
     # Parts may hold another object than the model around them (an encoder put into a larger model).
-    found = (getattr(part, "config", None) for part in module.modules())
+    found = (getattr(part, "config", None) for part in parts_of(module) if _has(part, "config"))
     configs = {id(config): config for config in found if isinstance(config, PreTrainedConfig)}
     before: list[tuple[dict[str, Any], str, Any]] = []
     try:

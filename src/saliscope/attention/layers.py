@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
 from saliscope.core.errors import OptionError, RefusedError
+from saliscope.models.identity import named_parts_of
 
 __all__ = [
     "KINDS", "Kind", "Layer", "find_layers", "one_stack", "planned", "select_layers", "stack_of",
@@ -166,7 +167,7 @@ def find_layers(module: nn.Module) -> list[Layer]:
     found: list[tuple[str, nn.Module, Route]] = []
     unreadable: list[str] = []
     known: dict[type, _Written] = {}
-    for name, part in module.named_modules():
+    for name, part in named_parts_of(module):
         parent = owners.get(name.rpartition(".")[0], []) if name else []
         owners[name] = [*parent, part] if isinstance(part, PreTrainedModel) else parent
         route = _route(part, owners[name][-1] if owners[name] else None, known)
@@ -210,13 +211,17 @@ def stack_of(name: str) -> str:
     return ".".join(parts[: numbers[0]]) if numbers else ""
 
 
-def select_layers(module: nn.Module, kind: str) -> list[Layer]:
+def select_layers(
+    module: nn.Module, kind: str, every: Sequence[Layer] | None = None
+) -> list[Layer]:
     """Return the attention layers of one kind.
 
     Parameters
     ----------
     module : torch.nn.Module
     kind : {"encoder", "decoder", "cross", "slots"}
+    every : sequence of Layer, optional
+        All of them, where they are known.
 
     Raises
     ------
@@ -228,7 +233,7 @@ def select_layers(module: nn.Module, kind: str) -> list[Layer]:
     if kind not in KINDS:
         msg = f"kind={kind!r} does not exist; use one of {', '.join(KINDS)}"
         raise OptionError(msg)
-    layers = find_layers(module)
+    layers = find_layers(module) if every is None else every
     chosen = [layer for layer in layers if layer.kind == kind]
     if not chosen:
         there = [k for k in KINDS if any(layer.kind == k for layer in layers)]
@@ -248,8 +253,14 @@ def select_layers(module: nn.Module, kind: str) -> list[Layer]:
     return chosen
 
 
-def one_stack(module: nn.Module) -> list[Layer]:
+def one_stack(module: nn.Module, every: Sequence[Layer] | None = None) -> list[Layer]:
     """Return the attention layers of a model that has self-attention of one kind, and no other.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    every : sequence of Layer, optional
+        All of them, where they are known.
 
     Raises
     ------
@@ -261,14 +272,15 @@ def one_stack(module: nn.Module) -> list[Layer]:
     >>> [layer.name for layer in one_stack(nn.TransformerEncoderLayer(8, 2))]
     ['self_attn']
     """
-    kinds = sorted({layer.kind for layer in find_layers(module)}, key=KINDS.index)
+    every = find_layers(module) if every is None else every
+    kinds = sorted({layer.kind for layer in every}, key=KINDS.index)
     if len(kinds) > 1 or kinds[0] in {"cross", "slots"}:
         msg = (
             f"{type(module).__name__} has {' and '.join(kinds)} attention, and no map of one "
             "stack is a map of the model; use saliscope.attention with kind="
         )
         raise RefusedError(msg)
-    return select_layers(module, kinds[0])
+    return select_layers(module, kinds[0], every)
 
 
 def planned(module: nn.Module, layers: list[Layer]) -> int:

@@ -24,7 +24,7 @@ from saliscope.attention.again import running_again
 from saliscope.attention.capture import check_blocks, check_calls, reading, routed
 from saliscope.attention.descent import Descent, Related
 from saliscope.attention.flow import attention_flow, check_size
-from saliscope.attention.layers import Layer, one_stack, planned
+from saliscope.attention.layers import Layer, find_layers, one_stack, planned
 from saliscope.attention.reducer import Reducer, Reduction, Side
 from saliscope.core.errors import RefusedError
 from saliscope.core.model import Pass, Piece, Reader
@@ -52,12 +52,14 @@ class _Batch:
     readers: Sequence[Reader]
     rows: TokenBatch
     layers: list[Layer]
+    every: list[Layer]
 
     @classmethod
     def of(cls, model: TorchModel, pieces: Sequence[Piece], readers: Sequence[Reader]) -> _Batch:
         assert isinstance(model, (TokenModel, ImageModel))  # no other adapter offers attention
         rows = model.tokens(pieces) if isinstance(model, ImageModel) else model.realize(pieces)
-        return cls(model, pieces, readers, rows, one_stack(model.module))
+        every = find_layers(model.module)
+        return cls(model, pieces, readers, rows, one_stack(model.module, every), every)
 
     @property
     def real(self) -> torch.Tensor:
@@ -145,7 +147,11 @@ class Relevance:
         check_blocks(module, layers, "relevance")
         descent = Descent(batch.real)
         with routed(
-            module, layers, Related(layers, descent), lambda: running_again(layers, descent)
+            module,
+            layers,
+            batch.every,
+            Related(layers, descent),
+            lambda: running_again(layers, descent),
         ):
             read_off, leaf = model.evaluate(batch.rows, readers, gradients=True)
         batch.ran(descent.calls)
@@ -208,7 +214,8 @@ class _Reading(ABC):
         )
         start = _Start(batch.planned)
         asking = self.chosen and any(r.target.head not in _SAYS_WHERE for r in readers)
-        with reading(batch.model.module, batch.layers, reducer), _heard(batch.layers, start):
+        looking = reading(batch.model.module, batch.layers, batch.every, reducer)
+        with looking, _heard(batch.layers, start):
             read_off, _ = model.evaluate(batch.rows, readers, gradients=False, graph=asking)
         batch.ran(reducer.calls)
         reducer.finish()

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-__all__ = ["fingerprint", "parts_of", "structure", "tensors_of", "weights_of"]
+__all__ = ["fingerprint", "named_parts_of", "parts_of", "structure", "tensors_of", "weights_of"]
 
 
 def parts_of(module: nn.Module) -> list[nn.Module]:
@@ -27,6 +27,30 @@ def parts_of(module: nn.Module) -> list[nn.Module]:
             if child is not None and id(child) not in seen:
                 seen.add(id(child))
                 found.append(child)
+    return found
+
+
+def named_parts_of(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return a module and all modules inside it, each once, with its path, in the tree's order.
+
+    Examples
+    --------
+    >>> [name for name, _ in named_parts_of(nn.Sequential(nn.Sequential(nn.Tanh()), nn.Tanh()))]
+    ['', '0', '0.0', '1']
+    """
+    found: list[tuple[str, nn.Module]] = []
+    seen: set[int] = set()
+    stack = [("", module)]
+    while stack:
+        name, part = stack.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        found.append((name, part))
+        inside = f"{name}." if name else ""
+        for child, below in reversed(part._modules.items()):  # noqa: SLF001 - as in `parts_of`
+            if below is not None:
+                stack.append((inside + child, below))
     return found
 
 

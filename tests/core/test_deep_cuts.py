@@ -14,12 +14,12 @@ from saliscope.core.units import Units
 ONE = Units(("element",), (1,), "element")
 
 
-def run(steepness: float, limit: int = 500) -> tuple[Integral, list[list[float]]]:
-    """Integrate the slope of a logistic step in the middle of the left half."""
+def run(steepness: float, limit: int = 500, at: float = 0.25) -> tuple[Integral, list[list[float]]]:
+    """Integrate the slope of a logistic step, by default in the middle of the left half."""
     asks: list[list[float]] = []
 
-    def score(at: np.ndarray) -> np.ndarray:
-        return np.asarray(1 / (1 + np.exp(-steepness * (at - 0.25))))
+    def score(place: np.ndarray) -> np.ndarray:
+        return np.asarray(1 / (1 + np.exp(-steepness * (place - at))))
 
     def evaluate(nodes: Sequence[float]) -> Evaluation:
         asks.append(list(nodes))
@@ -59,3 +59,15 @@ def test_the_limit_comes_before_the_depth() -> None:
     assert asks[1] == [i / 16 for i in range(8) if i % 2]
     assert found.nodes == 13
     assert [f.code for f in found.findings] == ["evaluation_cap"]
+
+
+def test_a_half_that_is_nearly_straight_is_not_cut_further() -> None:
+    # The step stands in the first eighth: of the first quarter's halves only the left one bends.
+    found, asks = run(steepness=400, at=0.04)
+    second = set(asks[1])
+    assert {1 / 32, 1 / 16 + 1 / 32} & second
+    assert all(node < 0.5 for ask in asks[1:] for node in ask)
+    fine = [node for node in asks[1] if (node * 32) % 2 == 1]
+    assert fine
+    assert max(fine) < 0.25
+    np.testing.assert_allclose(found.values[0, 0], found.high[0] - found.low[0], rtol=0.01)

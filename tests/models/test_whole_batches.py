@@ -177,7 +177,7 @@ def tensor() -> tuple[TensorModel, list[Piece]]:
 
     moved = [
         drawn(samples[0], [2, 0, 1], shared),
-        Perturbation.path(samples[1].units, [0.5, 0.0], Baseline("zero", torch.zeros(2, 3, dtype=torch.float64))),
+        Perturbation.path(samples[1].units, [0.5, 0.0], model.baseline(samples[1], "zero")),
         drawn(samples[2], [1, 2], shared),
         drawn(samples[3], [0, 1], shared[::-1]),
     ]

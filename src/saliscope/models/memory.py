@@ -1,4 +1,4 @@
-"""Memory of passes: what they allocate is counted, and the heap keeps what they free.
+"""Memory of passes: what they allocate is counted, the heap keeps what they free, none is sought.
 
 On CUDA the allocator knows the peak. Elsewhere every tensor storage that appears while the mode
 is on is counted until it is freed, in the forward pass and in the backward pass (which runs in the
@@ -8,7 +8,10 @@ same thread on a CPU).
 from __future__ import annotations
 
 import functools
+import gc
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from saliscope.models.watching import Watch
 
-__all__ = ["PeakBytes", "keep_heap"]
+__all__ = ["PeakBytes", "keep_heap", "uncollected"]
 
 _KEPT = (32 << 20) - (1 << 16)  # glibc learns from blocks of at most 32 MiB, its own few bytes in
 
@@ -32,6 +35,30 @@ def keep_heap() -> None:
     learn nothing.
     """
     torch.empty(_KEPT, dtype=torch.uint8)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let no garbage be sought for the time of a batch.
+
+    A batch of many inputs makes many objects and hardly a cycle among them, and a search looks at
+    all objects of the process, of which the libraries have hundreds of thousands.
+
+    Examples
+    --------
+    >>> with uncollected():
+    ...     gc.isenabled()
+    False
+    >>> gc.isenabled()
+    True
+    """
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 class PeakBytes(Watch):

@@ -19,6 +19,7 @@ from saliscope.api.measuring import measure
 from saliscope.core.errors import InputError, RefusedError
 from saliscope.core.target import BoundTarget, Target
 from saliscope.models.loading import load
+from saliscope.models.memory import uncollected
 from saliscope.models.protein import ProteinModel
 from saliscope.variants.catalog.storage import arrow, digest, parquet_bytes
 from saliscope.variants.effects.windows import central, windowed
@@ -258,6 +259,7 @@ def _tiled(width: int, times: int) -> npt.NDArray[np.int64]:
     return np.tile(np.arange(width), times)
 
 
+@uncollected()
 def run_batch(model: ProteinModel, batch: Batch, budget: int | None) -> bytes:
     """Run the pieces of a batch, a forward pass each, and return their numbers as Parquet.
 

@@ -154,3 +154,24 @@ def test_maps_on_a_device_are_those_of_the_processor(name: str, dtype: torch.dty
     close = 2e-5 if dtype == torch.float32 else 5e-2  # states before it are rounded otherwise
     torch.testing.assert_close(there.values.cpu(), here.values, atol=close, rtol=0)
     torch.testing.assert_close(there.removed.cpu(), here.removed, atol=close, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("size", [1.0, 33.0, 80.0])
+def test_large_scores_stay_numbers_in_half_precision(
+    device: str, dtype: torch.dtype, size: float
+) -> None:
+    made = torch.Generator().manual_seed(1)
+    query, key, value = (torch.randn(1, 2, 9, 64, generator=made).to(dtype) for _ in range(3))
+    query, key = query * size, key * size
+    scores = query.double() @ key.double().mT / 8
+    on, units = torch.device(device), torch.ones(9, dtype=torch.bool)
+    _, found, _ = column_sums(
+        query.to(on), key.to(on), value.to(on), None, 0.125, rows=Places.of(units, on),
+        columns=Places.of(units, on), others=Places.of(~units, on), heads=[0, 1],
+    )  # fmt: skip
+    # Scores of 50,000 have a rounding of their own in float32.
+    loose = max(1e-5, 4 * float(scores.abs().max()) * torch.finfo(torch.float32).eps)
+    torch.testing.assert_close(
+        found.cpu().double(), scores.softmax(-1).sum(-2), atol=loose, rtol=loose
+    )

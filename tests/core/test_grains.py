@@ -49,8 +49,8 @@ def test_an_accelerator_gets_all_that_waits_at_once(
     assert max(sizes) == PROCESSOR.rows
     assert len(sizes) > 10
     sizes.clear()
+    # What was learned on the processor says nothing of it.
     monkeypatch.setattr(TorchModel, "grain", ACCELERATOR)
-    remembered(module).sizers.clear()
     large = saliscope.measure(module, inputs, 0, steady=steady)
     # One row by itself: for its bytes (counted in, or beside), then all others; one for company.
     assert max(sizes) in {699, 700}
@@ -66,7 +66,7 @@ def test_a_grain_has_its_own_budget(sizes: list[int], monkeypatch: pytest.Monkey
     found = saliscope.measure(module, inputs, 0)
     assert set(sizes) == {1}
     sizes.clear()
-    remembered(module).sizers.clear()
+    remembered(module).sizers.clear()  # batches of one row were learned
     again = saliscope.measure(module, inputs, 0, budget=1 << 30)
     assert max(sizes) >= 49
     np.testing.assert_allclose([m.values for m in again], [m.values for m in found], atol=1e-6)

@@ -35,3 +35,13 @@ def test_also_when_a_batch_fails(before: bool) -> None:
         with pytest.raises(ValueError):  # noqa: PT011
             fails()
         assert gc.isenabled() == before
+
+
+def test_contexts_that_overlap_leave_it_to_the_last(before: bool) -> None:
+    first, second = uncollected(), uncollected()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not gc.isenabled()
+    second.__exit__(None, None, None)
+    assert gc.isenabled() == before

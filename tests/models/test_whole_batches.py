@@ -13,7 +13,7 @@ from helpers import tokens, toys
 from saliscope.core.ask import Fold
 from saliscope.core.model import Piece, Reader
 from saliscope.core.perturbation import Baseline, Noise, Perturbation
-from saliscope.core.target import Many
+from saliscope.core.target import Many, bound
 from saliscope.core.target_spec import as_target
 from saliscope.core.units import FloatArray
 from saliscope.models.protein import ProteinModel
@@ -244,3 +244,37 @@ def test_targets_of_many_inputs_are_bound_once() -> None:
     assert first is second
     values: FloatArray = first.weight
     assert values.tolist() == [1.0, 1.0]
+    # What has many terms is bound for each, or all inputs of a run would be remembered.
+    likelihood = as_target("likelihood", protein())
+    (sample,) = protein().prepare("MVHLTPEEKS")
+    assert likelihood.bind(protein(), sample) is not likelihood.bind(protein(), sample)
+    many = bound(["a"], "raw", "raw", [(0, 0, i, 1.0) for i in range(500)])
+    assert many is not bound(["a"], "raw", "raw", [(0, 0, i, 1.0) for i in range(500)])
+    assert many.key == bound(["a"], "raw", "raw", [(0, 0, i, 1.0) for i in range(500)]).key
+
+
+@pytest.mark.parametrize("wide", [5, 80])
+def test_large_inputs_are_multiplied_one_by_one(wide: int) -> None:
+    """Large ones need no copy per row; the numbers are the same."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(wide * wide, 3), torch.nn.Tanh())
+    model = TensorModel(net.double().eval(), "net")
+    samples = model.prepare(torch.randn(3, wide, wide, dtype=torch.float64))
+    pieces, readers, start = [], [], 0
+    for number, sample in enumerate(samples):
+        moved = Perturbation.path(sample.units, [0.0, 0.5, 1.0], model.baseline(sample, number))
+        pieces.append(Piece(sample, moved, np.arange(3)))
+        rows = np.full((1, 3), 1 / 3) if number else None
+        fold = Fold("difference" if number < 2 else "one", rows=rows)
+        target = as_target(number, model).bind(model, sample)
+        readers.append(Reader(target, 0, np.arange(start, start + 3), number, fold))
+        start += 3
+    away = model.away(pieces, ["difference"] * 3)
+    assert isinstance(away, list if wide > 64 else torch.Tensor)
+    together, _ = model.run(pieces, readers)
+    for piece, reader, got in zip(pieces, readers, together, strict=True):
+        only = Reader(reader.target, 0, np.arange(3), 0, reader.fold)
+        (single,), _ = model.run([piece], [only])
+        assert got.gradients is not None
+        assert single.gradients is not None
+        np.testing.assert_allclose(got.gradients, single.gradients, atol=1e-13)

@@ -135,13 +135,13 @@ class AttentionFunction(ABC):
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Examples of a batch that have equal masks.
+    """Examples of a batch with the same units, and the same further keys that are seen at all.
+
+    Which query sees which key may differ among them.
 
     Parameters
     ----------
     examples : torch.Tensor of int or slice
-    first : int
-        One of them.
     rows, columns : Places
         The queries and keys that are units.
     others : Places
@@ -149,7 +149,6 @@ class _Group:
     """
 
     examples: torch.Tensor | slice
-    first: int
     rows: Places
     columns: Places
     others: Places
@@ -158,8 +157,8 @@ class _Group:
         """Whether nothing is added to any score of these examples."""
         if added is None:
             return True
-        own = added[self.first if len(added) > 1 else 0]
-        return not any(bool(at.take(own, 2).any()) for at in (self.columns, self.others))
+        own = added[self.examples] if len(added) > 1 else added
+        return not any(bool(at.take(own, 3).any()) for at in (self.columns, self.others))
 
 
 class Attend(AttentionFunction):
@@ -240,7 +239,7 @@ class Attend(AttentionFunction):
         return self._clear[1]
 
     def _alike(self, seen: torch.Tensor | None) -> list[_Group]:
-        """Return examples of equal masks together."""
+        """Return examples together that differ at most in which query sees which key."""
         if self._groups:
             return self._groups
         reducer = self._reducer
@@ -255,9 +254,7 @@ class Attend(AttentionFunction):
         for members in alike.values():
             every = torch.tensor(members, device=rest.device)
             places = (Places.of(mask[members[0]], rest.device) for mask in kinds)
-            self._groups.append(
-                _Group(slice(None) if len(alike) == 1 else every, members[0], *places)
-            )
+            self._groups.append(_Group(slice(None) if len(alike) == 1 else every, *places))
         return self._groups
 
 

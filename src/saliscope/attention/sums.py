@@ -2,7 +2,8 @@
 
 The column sums that "received" needs are an attention themselves: with the log-normalizer
 ``l[q]`` of every query known, ``sum_q exp(s[q, k] - l[q])`` is the normalizer of key ``k`` over
-the queries. Fast kernels return normalizers, so two calls of one replace the matrix.
+the queries. Fast kernels return normalizers, so two calls of one replace the matrix; a third one
+merges in special tokens, which are seen and not shown.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = ["Places", "can_sum", "column_sums"]
 
 _HALF = frozenset({torch.float16, torch.bfloat16})
 _WIDEST = 248  # with further coordinates, at most 256
+_LEVER = 16.0  # what a weight is multiplied with, so that half precision can hold large ones
 _UNSEEN = -1e30  # the log-weight of a query that gives nothing
 
 
@@ -209,7 +211,7 @@ def column_sums(
         # that spend nearly everything on a special token.
         away, rest = over(others)
         lost = torch.sigmoid(rest - normal)
-        output = torch.lerp(output, away, lost[..., None].to(output.dtype))
+        output = torch.lerp(output.to(lost.dtype), away.to(lost.dtype), lost[..., None])
         removed = rows.take(lost if everyone else lost[:, heads], 2).mean(-1)
     normal = rows.take(normal, 2)
     if not everyone:
@@ -222,7 +224,7 @@ def column_sums(
     if mask is None and kernel.masks:
         turned: torch.Tensor | None = weight[:, :, None]
     else:
-        queries, keys = _weighted(queries, keys, weight / scale, kernel)
+        queries, keys = _weighted(queries, keys, weight / (scale * _LEVER), kernel)
         turned = None if mask is None else rows.take(_tall(mask, query), 2).transpose(2, 3)
     _, sums = kernel.run(keys, queries, queries, turned, scale)
     return output, sums.exp(), removed
@@ -248,5 +250,5 @@ def _weighted(
     width = queries.shape[-1]
     empty = -(width + kernel.digits) % kernel.grain
     queries = torch.cat([queries, torch.stack(parts, -1)], -1)
-    keys = functional.pad(keys, (0, kernel.digits), value=1.0)
+    keys = functional.pad(keys, (0, kernel.digits), value=_LEVER)
     return functional.pad(queries, (0, empty)), functional.pad(keys, (0, empty))

@@ -64,8 +64,9 @@ class _Run:
     def sizer(self, task: Task) -> Sizer:
         bucket = max(1, task.job.sample.length - 1).bit_length()
         # A pass that is cut at a layer keeps little, so it says nothing of whole ones.
-        key = (task.backward, task.rule, task.layer, bucket, self.model.threads)
-        return self.known.sizers.setdefault(key, self.sized(grain=self.model.grain))
+        grain = self.model.grain  # another one where the model was moved to another device
+        key = (task.backward, task.rule, task.layer, bucket, self.model.threads, grain)
+        return self.known.sizers.setdefault(key, self.sized(grain=grain))
 
     # -- cutting -----------------------------------------------------------------------------
 
@@ -365,7 +366,8 @@ def drive(
     jobs : iterable of Job
         Taken up as room allows; never held all at once.
     budget : int, optional
-        Bytes that a batch may need beside the weights; a ceiling (default 1 GiB).
+        Bytes that a batch may need beside the weights; a ceiling (default: that of the model's
+        grain).
     progress : callable, optional
         Called after every batch.
     steady : bool

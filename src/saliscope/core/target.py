@@ -115,10 +115,9 @@ def bound(
     views: tuple[tuple[int, ...], ...] = ((),), view: Sequence[int] | None = None,
 ) -> BoundTarget:  # fmt: skip
     """Return the bound target of some terms: (owner, position, index, weight) each."""
-    if isinstance(terms, np.ndarray):
-        return _bound(tuple(names), scale, head, terms, views, view)
-    return _known(tuple(names), scale, head, tuple(terms), views, None if view is None else
-                  tuple(view))  # fmt: skip
+    if view is None and len(terms) <= _FEW and not isinstance(terms, np.ndarray):
+        return _known(tuple(names), scale, head, tuple(terms), views, None)
+    return _bound(tuple(names), scale, head, terms, views, view)
 
 
 def _bound(
@@ -135,7 +134,8 @@ def _bound(
     )  # fmt: skip
 
 
-# A class of a hundred inputs is bound once.
+# A class of a hundred inputs is bound once; what has many terms is hardly asked for again.
+_FEW = 8
 _known = lru_cache(maxsize=256)(_bound)
 
 
@@ -221,10 +221,11 @@ class Many(Target):
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return the terms of all, each owned by its target."""
-        return _joined(tuple(target.bind(model, sample) for target in self.targets))
+        parts = tuple(target.bind(model, sample) for target in self.targets)
+        short = all(len(part.owner) <= _FEW for part in parts)
+        return _known_join(parts) if short else _joined(parts)
 
 
-@lru_cache(maxsize=64)
 def _joined(parts: tuple[BoundTarget, ...]) -> BoundTarget:
     """Return several bound targets as one."""
     first = parts[0]
@@ -244,6 +245,9 @@ def _joined(parts: tuple[BoundTarget, ...]) -> BoundTarget:
         reach=_reaches([p.reach for p in parts]),
         key=tuple(p.key for p in parts),
     )
+
+
+_known_join = lru_cache(maxsize=64)(_joined)
 
 
 def _reaches(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,10 @@ def keep_heap() -> None:
     torch.empty(_KEPT, dtype=torch.uint8)
 
 
+_GUARD = threading.Lock()
+_PAUSED: list[str] = []
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Let no garbage be sought for the time of a batch.
@@ -52,13 +57,19 @@ def uncollected() -> Iterator[None]:
     >>> gc.isenabled()
     True
     """
-    before = gc.isenabled()
-    gc.disable()
+    with _GUARD:  # of contexts that overlap in threads the last one puts it back
+        if not _PAUSED and gc.isenabled():
+            gc.disable()
+            _PAUSED.append("enabled")
+        _PAUSED.append("inside")
     try:
         yield
     finally:
-        if before:
-            gc.enable()
+        with _GUARD:
+            _PAUSED.remove("inside")
+            if _PAUSED == ["enabled"]:
+                _PAUSED.clear()
+                gc.enable()
 
 
 class PeakBytes(Watch):

@@ -25,11 +25,12 @@ from saliscope.core.units import Units
 from saliscope.models.canvas import Canvas
 from saliscope.models.identity import structure
 from saliscope.models.noise import add_noise
-from saliscope.models.torch_model import Batch, TorchModel, fills_of
+from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
 
 __all__ = ["TensorModel"]
 
 _MOST_CLASSES = 100_000
+_SMALL = 1 << 12  # numbers of an input up to which one operation on all inputs costs less
 _OUTPUTS: WeakKeyDictionary[nn.Module, dict[Hashable, tuple[int, ...]]] = WeakKeyDictionary()
 
 
@@ -196,8 +197,15 @@ class TensorModel(TorchModel):
             return Batch({}, self._canvas.paint(pieces[0]), starts)
         first: torch.Tensor = pieces[0].sample.value
         rows = first.new_empty((starts[-1], *first.shape))
-        for piece, start, fill in zip(pieces, starts, fills_of(pieces), strict=False):
-            _realize(piece, fill, rows[start : start + len(piece.rows)])
+        boxed = [rows.device.type == "cpu" and _has_boxes(piece) for piece in pieces]
+        rest = [piece for piece, alone in zip(pieces, boxed, strict=True) if not alone]
+        fills = iter(fills_of(rest))
+        for piece, start, alone in zip(pieces, starts, boxed, strict=False):
+            out = rows[start : start + len(piece.rows)]
+            if alone:
+                _slice(piece, out)
+            else:
+                _realize(piece, next(fills), out)
         return Batch({}, rows, starts)
 
     def forward(
@@ -229,7 +237,9 @@ class TensorModel(TorchModel):
         """Return the tensor that targets are read off: the output, its first, or its logits."""
         return _main_output(whole)
 
-    def away(self, pieces: Sequence[Piece], times: Sequence[str]) -> torch.Tensor | None:
+    def away(
+        self, pieces: Sequence[Piece], times: Sequence[str]
+    ) -> torch.Tensor | list[torch.Tensor] | None:
         """Return ones, the inputs, or their distances from the fills."""
         if set(times) == {"one"}:
             return None
@@ -241,10 +251,12 @@ class TensorModel(TorchModel):
             elif word == "difference":
                 assert fill is not None
                 by = by - fill
-            if len(pieces) == 1:
-                return by
-            each.append(by.expand(len(piece.rows), *piece.sample.value.shape))
-        return torch.cat(each)
+            each.append(by)
+        value = pieces[0].sample.value
+        if value.numel() > _SMALL:
+            return each
+        rows = [len(piece.rows) for piece in pieces]
+        return torch.cat([b.expand(n, *value.shape) for b, n in zip(each, rows, strict=True)])
 
 
 class _Others(Sequence[Baseline]):
@@ -272,6 +284,26 @@ def _takes_boxes(piece: Piece) -> bool:
     moved = piece.perturbation
     plain = moved.fill is not None and moved.choice is None and moved.noise is None
     return plain and moved.grouping.boxes is not None and not piece.sample.context["scalar"]
+
+
+def _has_boxes(piece: Piece) -> bool:
+    """Whether boxes of an input are covered, so that a slice of each row is all that changes."""
+    moved = piece.perturbation
+    boxes = moved.grouping.boxes is not None and not piece.sample.context["scalar"]
+    return boxes and bool(moved.every_fill) and moved.noise is None
+
+
+def _slice(piece: Piece, out: torch.Tensor) -> None:
+    """Write the rows of a piece whose boxes are covered, box by box: few numbers of each row."""
+    moved = piece.perturbation
+    assert moved.grouping.boxes is not None
+    assert moved.removed is not None
+    out.copy_(piece.sample.value.expand_as(out))
+    for place, row in enumerate(piece.rows.tolist()):
+        group = int(moved.removed[row])
+        if group >= 0:
+            box = moved.grouping.boxes[group]
+            out[place][box] = fill_value(moved.fill_of(row))[box]
 
 
 def _realize(piece: Piece, fill: torch.Tensor | None, out: torch.Tensor) -> None:

@@ -278,7 +278,7 @@ class TokenModel(TorchModel):
         return MovedRows(self.embed, pieces, width, self.pad_id, self.mask_id)
 
     def away(self, pieces: Sequence[Piece], times: Sequence[str]) -> torch.Tensor | None:
-        """Return what gradients are multiplied by, of all rows at once where they are alike."""
+        """Return what gradients are multiplied by, of all rows at once."""
         if set(times) == {"one"}:
             return None
         width = max(piece.sample.length for piece in pieces)

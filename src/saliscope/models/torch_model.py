@@ -119,10 +119,12 @@ class TorchModel:
         """Run the module; return those heads, and the tensor that gradients are taken at."""
         raise self._lacks("has no forward pass")  # noqa: EM101
 
-    def away(self, pieces: Sequence[Piece], times: Sequence[str]) -> torch.Tensor | None:
-        """Return what gradients at the leaf are multiplied by, piece by piece; None is one.
+    def away(
+        self, pieces: Sequence[Piece], times: Sequence[str]
+    ) -> torch.Tensor | list[torch.Tensor] | None:
+        """Return what gradients at the leaf are multiplied by; None is one.
 
-        Of the leaf's shape, or without rows where it is the same for all of them.
+        One tensor for all rows, or one for each piece, without rows where they are alike.
 
         Parameters
         ----------
@@ -297,39 +299,47 @@ class TorchModel:
         """
         kind = accumulating(leaf.dtype)
         folds = [reader.fold for reader in readers if reader.fold is not None]
-        away = self.away(pieces, [fold.times for fold in folds])
-        away = None if away is None else away.to(kind)
+        words = {reader.piece: reader.fold.times for reader in readers if reader.fold is not None}
+        away = self.away(pieces, [words.get(number, "one") for number in range(len(pieces))])
+        whole = away.to(kind) if isinstance(away, torch.Tensor) else None
+        parts = [part.to(kind) for part in away] if isinstance(away, list) else None
+        weights = [
+            None if fold.rows is None else torch.from_numpy(fold.rows).to(kind).to(self.device)
+            for fold in folds
+        ]
         axes = len(pieces[0].sample.units.shape)
         features = tuple(range(1 + axes, leaf.ndim))
         summed = bool(features) and all(fold.features == "sum" for fold in folds)
 
         def fold(gradient: torch.Tensor) -> list[FloatArray]:
             gradient = gradient.to(kind)
-            gradient = gradient if away is None else gradient * away
-            gradient = gradient.sum(features) if summed else gradient
+            gradient = gradient if whole is None else gradient * whole
+            gradient = gradient.sum(features) if summed and parts is None else gradient
             found = []
-            for reader, wanted in zip(readers, folds, strict=True):
+            for reader, wanted, rows in zip(readers, folds, weights, strict=True):
                 units = pieces[reader.piece].sample.units.shape
                 start, count = batch.starts[reader.piece], len(pieces[reader.piece].rows)
                 own = gradient[(slice(start, start + count), *map(slice, units))]
-                found.append(_folded(own, wanted, axes))
+                own = own if parts is None else own * parts[reader.piece]
+                found.append(_folded(own, wanted.features, rows, axes))
             return as_arrays(found)
 
         return fold
 
 
-def _folded(gradient: torch.Tensor, fold: Fold, axes: int) -> torch.Tensor:
+def _folded(
+    gradient: torch.Tensor, wanted: str, rows: torch.Tensor | None, axes: int
+) -> torch.Tensor:
     """Reduce the gradients of one piece over rows, then over features, as its reader asked."""
     features = tuple(range(1 + axes, gradient.ndim))
-    if fold.features == "sum" and features:
+    if wanted == "sum" and features:
         gradient, features = gradient.sum(features), ()
-    if fold.rows is not None:
-        rows = torch.from_numpy(fold.rows).to(gradient)
+    if rows is not None:
         total = rows @ gradient.reshape(len(gradient), -1)
         gradient = total.reshape(len(rows), *gradient.shape[1:])
-    if fold.features == "each":
+    if wanted == "each":
         return gradient.reshape(*gradient.shape[: 1 + axes], -1)
-    if fold.features == "norm":
+    if wanted == "norm":
         return gradient.pow(2).sum(features).sqrt() if features else gradient.abs()
     return gradient
 

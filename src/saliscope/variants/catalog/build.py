@@ -94,7 +94,8 @@ def build_catalog(
     progress : bool or callable
         True shows a bar; a function gets a `Progress` after every batch that was kept.
     budget : int, optional
-        Bytes that a batch may need beside the weights (default 1 GiB).
+        Bytes that a batch may need beside the weights (default 1 GiB; on a GPU an eighth of its
+        memory, if that is more).
 
     Returns
     -------

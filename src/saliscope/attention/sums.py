@@ -137,16 +137,17 @@ def _kernel_for(query: torch.Tensor, added: torch.Tensor | None) -> _Kernel:
     if query.device.type == "cpu":
         return _Kernel(_on_processors, accumulation(query.dtype))
     fits = query.shape[-1] % 8 == 0 and query.shape[-1] <= _WIDEST
-    new = torch.cuda.get_device_capability(query.device) >= (8, 0)
-    if added is None and query.dtype in _HALF and fits and new:
+    plain = added is None and query.dtype in _HALF and fits
+    if plain and torch.cuda.get_device_capability(query.device) >= (8, 0):
         return _Kernel(_flash, query.dtype, masks=False, digits=3, grain=8)
     return _Kernel(_efficient, torch.float32, grain=4)
 
 
 def can_sum(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> bool:
-    """Whether a kernel serves these tensors: one width for all three, and on CUDA devices a width
-    of whole 16 bytes, and no float64.
-    """  # noqa: D205
+    """Whether a kernel serves these tensors.
+
+    All have one width; on CUDA devices it is a multiple of four numbers, and none is float64.
+    """
     if not query.shape[-1] == key.shape[-1] == value.shape[-1]:
         return False
     if query.device.type == "cpu":

@@ -193,11 +193,11 @@ class TensorModel(TorchModel):
     def realize(self, pieces: Sequence[Piece]) -> Batch:
         """Move the rows of each piece: boxes are sliced in place, the rest is interpolated."""
         starts = [0, *itertools.accumulate(len(piece.rows) for piece in pieces)]
-        if len(pieces) == 1 and _takes_boxes(pieces[0]) and self.device.type == "cpu":
+        boxed = [self.device.type == "cpu" and _has_boxes(piece) for piece in pieces]
+        if boxed == [True] and pieces[0].perturbation.choice is None:
             return Batch({}, self._canvas.paint(pieces[0]), starts)
         first: torch.Tensor = pieces[0].sample.value
         rows = first.new_empty((starts[-1], *first.shape))
-        boxed = [rows.device.type == "cpu" and _has_boxes(piece) for piece in pieces]
         rest = [piece for piece, alone in zip(pieces, boxed, strict=True) if not alone]
         fills = iter(fills_of(rest))
         for piece, start, alone in zip(pieces, starts, boxed, strict=False):
@@ -277,13 +277,6 @@ class _Others(Sequence[Baseline]):
             return [self[i] for i in range(*which.indices(len(self)))]
         place = range(len(self))[which]
         return self._every[place + (place >= self._left_out)]
-
-
-def _takes_boxes(piece: Piece) -> bool:
-    """Whether the rows are the input with a box covered, by one fill and without noise."""
-    moved = piece.perturbation
-    plain = moved.fill is not None and moved.choice is None and moved.noise is None
-    return plain and moved.grouping.boxes is not None and not piece.sample.context["scalar"]
 
 
 def _has_boxes(piece: Piece) -> bool:

@@ -11,7 +11,7 @@ import saliscope
 from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import Units
-from saliscope.models.canvas import Canvas
+from saliscope.models.patches.canvas import Canvas
 
 
 def sample_of(value: torch.Tensor) -> Sample:

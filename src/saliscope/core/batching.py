@@ -28,6 +28,8 @@ _ASKED = 4  # times that a larger size is asked for
 _SETTLED = 6  # batches after which a smaller size is tried, too
 _NEAR, _RETRIED = 1.1, 1.3  # a size this much slower than the best may only have had bad luck
 _LUCK = 2  # times that a smaller size is tried
+_SHARING = 32  # rows from which on what they share hardly counts
+_SHARED = 8  # of them show what each needs beside what they share
 _PASS, _PASS_LEAST, _PASS_MOST = 1 / 16, 1 / 128, 1 / 2  # of a pass by itself, in grains
 
 
@@ -45,16 +47,27 @@ class Grain:
         Bytes that one batch may need beside the model's weights, unless the caller says otherwise.
     timed : bool
         Whether the clock may find a better size.
+    enough : float
+        Seconds of a batch from which on larger ones are not tried.
+    first : int
+        Rows of the batch that shows what a row needs.
     """
 
     units: int
     rows: int
     budget: int = 1 << 30
     timed: bool = True
+    enough: float = math.inf
+    first: int = 1
 
     def of_memory(self, total: int) -> Grain:
         """Return it with an eighth of a device's memory as the budget, if that is more."""
         return replace(self, budget=max(self.budget, total // 8))
+
+    def sharing(self, length: int) -> Grain:
+        """Return it for rows of `length` units that share much of what is computed for them."""
+        units = max(self.units, min(self.rows, _SHARING) * length)
+        return replace(self, units=units, enough=_LONG, first=_SHARED)
 
 
 PROCESSOR = Grain(2048, 64)
@@ -89,7 +102,7 @@ class Sizer:
     def allowed(self, budget: int, length: int | None = None) -> int:
         """Return the rows of `length` units that the budget holds, at least one."""
         if self.bytes_per_row is None:
-            return 1
+            return self.grain.first
         growth = max(1.0, (length or self.length) / self.length)
         return max(1, min(self.limit, int(budget // max(1.0, self.bytes_per_row * growth**2))))
 
@@ -97,8 +110,8 @@ class Sizer:
         """Return the rows of the next batch."""
         length = length or self.length
         ceiling = self.allowed(budget, length)
-        if ceiling == 1:
-            return 1
+        if ceiling == 1 or self.bytes_per_row is None:
+            return ceiling
         # Rounded up, so that a batch of twice the size is never the same again.
         return min(max(1, math.ceil(self._units(ceiling * length) / length)), ceiling)
 
@@ -116,6 +129,7 @@ class Sizer:
         if good < largest and len(self.times[largest]) < 2:
             return min(largest, ceiling)
         up = (good == largest or near) and 2 * largest <= ceiling
+        up = up and speeds[largest] * largest < self.grain.enough
         if up and self.asked[2 * largest] < _ASKED:  # so much work may never wait at once
             self.asked[2 * largest] += 1
             return 2 * largest

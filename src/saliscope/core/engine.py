@@ -65,6 +65,8 @@ class _Run:
         bucket = max(1, task.job.sample.length - 1).bit_length()
         # A pass that is cut at a layer keeps little, so it says nothing of whole ones.
         grain = self.model.grain  # another one where the model was moved to another device
+        if self.model.shares(task.job.sample, task.ask.points):
+            grain = grain.sharing(1 << (bucket - 1))
         key = (task.backward, task.rule, task.layer, bucket, self.model.threads, grain)
         return self.known.sizers.setdefault(key, self.sized(grain=grain))
 

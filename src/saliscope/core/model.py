@@ -211,6 +211,10 @@ class Model(Protocol):
         """Return a key equal for rows that can share a batch."""
         ...
 
+    def shares(self, sample: Sample, perturbation: Perturbation) -> bool:
+        """Return whether rows share most of what is computed for them, so that many go together."""
+        ...
+
     def layer(self, sample: Sample, name: str | None = None) -> Layer:
         """Return the layer of a name, or the last whose positions the output depends on."""
         ...

@@ -161,6 +161,27 @@ class Grouping:
         assert self.labels is not None
         return int(self.labels.max(initial=-1)) + 1
 
+    @cached_property
+    def bounds(self) -> tuple[npt.NDArray[np.int64], tuple[int, ...]]:
+        """Where each group begins along each axis, shape (groups, axes), and the largest extents.
+
+        Examples
+        --------
+        >>> begin, sizes = Grouping("part", labels=np.array([-1, 0, 0, 1, 0])).bounds
+        >>> begin.tolist(), sizes
+        ([[1], [3]], (4,))
+        """
+        if self.boxes is not None:
+            return np.array(list(itertools.product(*self.boxes.starts))), self.boxes.extent
+        assert self.labels is not None
+        within = self.labels >= 0
+        groups, places = self.labels[within], np.argwhere(within)
+        begin = np.full((self.count, self.labels.ndim), max(self.labels.shape, default=0))
+        end = np.zeros_like(begin)
+        np.minimum.at(begin, groups, places)
+        np.maximum.at(end, groups, places + 1)
+        return begin, tuple((end - begin).max(axis=0, initial=0).tolist())
+
     def members(self, group: int) -> npt.NDArray[np.bool_]:
         """Return the mask of the units in `group` (for a partition)."""
         assert self.labels is not None

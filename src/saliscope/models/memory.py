@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
+from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from saliscope.models.watching import Watch
@@ -134,6 +135,8 @@ class PeakBytes(Watch):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operation and count the storages of its results."""
+        if not all(kind is torch.Tensor or issubclass(kind, nn.Parameter) for kind in types):
+            return NotImplemented  # a tensor made of others: their operations are counted
         kwargs = kwargs or {}
         before = {
             leaf.untyped_storage().data_ptr()

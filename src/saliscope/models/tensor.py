@@ -20,11 +20,13 @@ from saliscope.core.errors import (
     SaliscopeError,
 )
 from saliscope.core.model import Piece, Sample
-from saliscope.core.perturbation import Baseline
+from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import Units
-from saliscope.models.canvas import Canvas
 from saliscope.models.identity import structure
 from saliscope.models.noise import add_noise
+from saliscope.models.patches.canvas import Canvas
+from saliscope.models.patches.covered import as_patches, fits, settled
+from saliscope.models.patches.story import Story
 from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
 
 __all__ = ["TensorModel"]
@@ -51,7 +53,7 @@ class TensorModel(TorchModel):
         super().__init__(module, name)
         self._shape: tuple[int, ...] = ()
         self._gave: dict[tuple[int, ...], tuple[int, ...]] = {}  # by the shape of the input
-        self._canvas = Canvas()
+        self._canvas, self._story = Canvas(), Story()
 
     @contextmanager
     def quiet(self, seed: int) -> Iterator[None]:
@@ -61,6 +63,7 @@ class TensorModel(TorchModel):
                 yield
             finally:
                 self._canvas.clear()
+                self._story.clear()
 
     # -- inputs --------------------------------------------------------------------------------
 
@@ -190,9 +193,15 @@ class TensorModel(TorchModel):
 
     # -- rows ----------------------------------------------------------------------------------
 
+    def shares(self, sample: Sample, perturbation: Perturbation) -> bool:
+        """Return whether rows go through the module as the patches in which they differ."""
+        return fits(self.module, sample, perturbation, self.see)
+
     def realize(self, pieces: Sequence[Piece]) -> Batch:
-        """Move the rows of each piece: boxes are sliced in place, the rest is interpolated."""
+        """Move the rows of each piece: as patches, sliced in place, or interpolated."""
         starts = [0, *itertools.accumulate(len(piece.rows) for piece in pieces)]
+        if all(self.shares(piece.sample, piece.perturbation) for piece in pieces):
+            return Batch({}, as_patches(pieces, self._story), starts)
         boxed = [self.device.type == "cpu" and _has_boxes(piece) for piece in pieces]
         if boxed == [True] and pieces[0].perturbation.choice is None:
             return Batch({}, self._canvas.paint(pieces[0]), starts)
@@ -212,13 +221,13 @@ class TensorModel(TorchModel):
         self, batch: Batch, heads: Set[str], *, gradients: bool
     ) -> tuple[dict[str, Any], torch.Tensor | None]:
         """Run the module on the realized tensor."""
-        leaf = batch.leaf
+        leaf = settled(batch.leaf) if torch.is_grad_enabled() else batch.leaf
         assert leaf is not None
         leaf.requires_grad_(gradients)
         # A copy lets modules run whose first operation works in place, which a leaf forbids.
         given = self.given(leaf.clone() if gradients else leaf)
-        whole = self.module(given)
-        output = self.read_output(whole)
+        whole = settled(self.module(given))
+        output = settled(self.read_output(whole))
         if output is None or len(output) != len(leaf):
             msg = f"the model returned no row per input ({len(leaf)} were given)"
             raise ModelError(msg)
@@ -227,6 +236,10 @@ class TensorModel(TorchModel):
             _OUTPUTS.pop(self.module, None)
         flat = output.reshape(len(leaf), -1)
         return {head: whole if head == "call" else flat for head in heads}, leaf
+
+    def see(self, rows: torch.Tensor) -> Any:
+        """Return what the module gives for rows in the differentiable space."""
+        return settled(self.module(self.given(rows)))
 
     def given(self, rows: torch.Tensor) -> torch.Tensor:
         """Return what the module is given for rows in the differentiable space."""

@@ -215,7 +215,11 @@ class TorchModel:
 
     def pack_key(self, sample: Sample, perturbation: Perturbation) -> Hashable:
         """Return the shape: inputs of one shape share a batch."""
-        return sample.units.shape
+        return (sample.units.shape, self.shares(sample, perturbation))
+
+    def shares(self, sample: Sample, perturbation: Perturbation) -> bool:
+        """Return whether rows share most of what is computed for them: they do not."""
+        return False
 
     def layer(self, sample: Sample, name: str | None = None) -> Layer:
         """Return the layer of a name, or the last whose positions the output depends on."""

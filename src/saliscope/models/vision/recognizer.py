@@ -30,6 +30,7 @@ from saliscope.core.model import Piece, Said, Sample
 from saliscope.core.perturbation import Baseline
 from saliscope.core.render import renderer
 from saliscope.core.units import FloatArray, Grouping
+from saliscope.models.patches.covered import settled
 from saliscope.models.torch_model import Batch
 from saliscope.models.vision.classifier import ImageModel
 from saliscope.models.vision.heads import FrameHead, Head, recurrent
@@ -141,12 +142,12 @@ class Recognizer(ImageModel):
         units = replace(sample.units, groupings=groupings, window=(high, min(2 * step, wide)))
         return [replace(sample, units=units, context={**sample.context, "strings": ()})]
 
-    def _see(self, pixels: torch.Tensor) -> Any:
+    def see(self, pixels: torch.Tensor) -> Any:
         """Return what the network gives for pixels (rows, y, x, channels)."""
         calm = torch.backends.cudnn.flags(enabled=False) if self._slow_recurrence else nullcontext()
         with calm:
             try:
-                return self.head.memory(self.given(pixels))
+                return settled(self.head.memory(self.given(pixels)))
             except SaliscopeError:
                 raise
             except Exception as error:  # whatever a user's module raises, told in one line
@@ -168,7 +169,7 @@ class Recognizer(ImageModel):
         OutOfMemoryError
         """
         try:
-            return self._see(pixels)
+            return self.see(pixels)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -258,10 +259,10 @@ class Recognizer(ImageModel):
     ) -> tuple[dict[str, Any], torch.Tensor | None]:
         """Run the network once for all rows, and its head for the strings of each."""
         assert isinstance(batch, LineBatch)
-        leaf = batch.leaf
+        leaf = settled(batch.leaf) if torch.is_grad_enabled() else batch.leaf
         assert leaf is not None
         leaf.requires_grad_(gradients)
-        memory = self._see(leaf.clone() if gradients else leaf)
+        memory = self.see(leaf.clone() if gradients else leaf)
         steps: list[torch.Tensor] = []
         scores: list[torch.Tensor] = []
         for begin, end, strings in runs(batch):

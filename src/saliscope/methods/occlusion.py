@@ -53,7 +53,7 @@ def _per_axis(value: int | Sequence[int], name: str, axes: int) -> tuple[int, ..
     options=Occlusion,
     needs={"values"},
     summary="Fall of the target when a sliding window is covered, averaged over windows.",
-    cost="1 forward pass per window, and 1",
+    cost="1 forward pass per window, and 1; of convolutions only the part that the window reaches",
     use="any model, differentiable or not; faithful to what really happens when a part is hidden",
     misuse="where the fill itself means something to the model, and where parts stand in for each "
     "other (covering one of two redundant parts shows nothing)",

@@ -26,8 +26,10 @@ from saliscope.models.identity import structure
 from saliscope.models.noise import add_noise
 from saliscope.models.patches.canvas import Canvas
 from saliscope.models.patches.covered import as_patches, fits, settled
+from saliscope.models.patches.rows import PatchRows
 from saliscope.models.patches.story import Story
 from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
+from saliscope.models.trial import channels_last
 
 __all__ = ["TensorModel"]
 
@@ -53,6 +55,7 @@ class TensorModel(TorchModel):
         super().__init__(module, name)
         self._shape: tuple[int, ...] = ()
         self._gave: dict[tuple[int, ...], tuple[int, ...]] = {}  # by the shape of the input
+        self._last: dict[tuple[int, ...], bool] = {}  # by the same: whether channels go last
         self._canvas, self._story = Canvas(), Story()
 
     @contextmanager
@@ -124,7 +127,9 @@ class TensorModel(TorchModel):
         key = (tuple(one.shape), one.dtype, built)
         if key not in known:
             known[key] = self._probe(one)
-        self._shape = self._gave[tuple(one.shape[1:])] = known[key]
+        shape = tuple(one.shape[1:])
+        self._shape = self._gave[shape] = known[key]
+        self._last[shape] = channels_last(self.module, one, built)
         width = self._shape[0] if len(self._shape) == 1 else 0
         if 1 < width <= _MOST_CLASSES:
             self.heads = frozenset({"classes", "raw"})
@@ -226,6 +231,8 @@ class TensorModel(TorchModel):
         leaf.requires_grad_(gradients)
         # A copy lets modules run whose first operation works in place, which a leaf forbids.
         given = self.given(leaf.clone() if gradients else leaf)
+        if self._last.get(tuple(given.shape[1:])) and not isinstance(given, PatchRows):
+            given = given.contiguous(memory_format=torch.channels_last)
         whole = settled(self.module(given))
         output = settled(self.read_output(whole))
         if output is None or len(output) != len(leaf):

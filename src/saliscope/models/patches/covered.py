@@ -11,23 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.utils._pytree import SUPPORTED_NODES, tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from saliscope.core.model import Piece, Sample
 from saliscope.core.perturbation import Baseline, Perturbation
-from saliscope.models.identity import parts_of
 from saliscope.models.patches.places import Ints, boxes
 from saliscope.models.patches.rows import PatchRows
 from saliscope.models.patches.story import Story
 from saliscope.models.torch_model import fill_value
+from saliscope.models.trial import same_given, slides
 
 __all__ = ["as_patches", "fits", "settled"]
 
 _FEW = 32  # rows up to which a trial costs too much beside them
 _SMALL = 1 << 12  # numbers of an input up to which a batch costs more than what is computed
 _SHARE = 0.25  # of an input: larger patches save little
-_ROUNDED = 1e3  # times the last bit of the largest number: what sums in another order may differ
-_SLIDING = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def settled(made: Any) -> Any:
@@ -123,7 +121,7 @@ def fits(
     known = _FITS.setdefault(module, {})
     key = (tuple(value.shape), value.dtype, value.device, sample.context.get("structure"))
     if key not in known:
-        known[key] = _slides(module) and _tried(sample, moved, see)
+        known[key] = slides(module) and _tried(sample, moved, see)
     return known[key]
 
 
@@ -136,33 +134,9 @@ def _worth(sample: Sample, moved: Perturbation) -> bool:
     return math.prod(moved.grouping.bounds[1]) <= _SHARE * math.prod(units)
 
 
-def _slides(module: nn.Module) -> bool:
-    parts = parts_of(module)
-    compiled = any(isinstance(p, torch.jit.ScriptModule) or hasattr(p, "_orig_mod") for p in parts)
-    return not compiled and any(isinstance(part, _SLIDING) for part in parts)
-
-
 def _tried(sample: Sample, moved: Perturbation, see: Callable[[torch.Tensor], Any]) -> bool:
     last = moved.rows - 1
     some = Piece(sample, moved, np.array([0, last // 2, last]))
-    with torch.random.fork_rng(devices=[]):
-        try:
-            found = see(as_patches([some], Story()))
-            wanted = see(as_patches([some], Story()).settle())
-        except Exception:  # noqa: BLE001 - what fails here is said by the pass on whole rows
-            return False
-    if not isinstance(wanted, torch.Tensor) and type(wanted) not in SUPPORTED_NODES:
-        return False
-    pairs = list(zip(tree_leaves(found), tree_leaves(wanted), strict=False))
-    return all(_alike(one, other) for one, other in pairs)
-
-
-def _alike(one: object, other: object) -> bool:
-    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor):
-        return type(one) is type(other)
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return False
-    if not one.is_floating_point():
-        return torch.equal(one, other)
-    apart = _ROUNDED * torch.finfo(one.dtype).eps * float(other.abs().max())
-    return torch.allclose(one, other, rtol=0.0, atol=apart, equal_nan=True)
+    return same_given(
+        lambda: see(as_patches([some], Story())), lambda: see(as_patches([some], Story()).settle())
+    )

@@ -67,8 +67,8 @@ def slide(
         reach, step, last = dilation[a] * (kernel[a] - 1) + 1, stride[a], full[a]
         moved = x.at[:, n] + pads[a]
         low = np.minimum(np.maximum((moved + (step - reach)) // step, 0), last - 1)
-        high = np.minimum(np.maximum((moved + (extent - 1)) // step, low) + 1, last)
-        size = int((high - low).max())
+        # As many as any row may need, so that batches have few shapes: each costs a preparation.
+        size = min((extent + reach - 2) // step + 1, last)
         lows.append(np.minimum(low, last - size))
         begins.append(lows[-1] * step - pads[a])
         sizes.append(size)

@@ -37,7 +37,8 @@ The true error of gradients, masking and occlusion is the distance from what the
 (masking: in double precision).
 The bare passes are asked of trained models; networks made for a row show what a call costs by
 itself ([more](benchmarks-small.md)). Where a peer is to be outrun, the last column of the second
-table says what its time is to that of the bare passes alone: no way of running them is faster.
+table says what its time is to that of the bare passes alone. No way of running them whole is
+faster; occlusion through convolutions computes only what a window reaches, and so is.
 Attention is measured by `python benchmarks/attention_received.py`, each side in its own process.
 """
 

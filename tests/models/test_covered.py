@@ -220,6 +220,30 @@ def test_memory_that_runs_out_is_no_reason_against_patches() -> None:
     assert found.to_numpy().shape == wanted.to_numpy().shape
 
 
+class Later(nn.Module):
+    """Fails on patches from some batch on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.batches = nn.Conv2d(3, 4, 3).double(), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Ask for numbers of the fourth batch."""
+        self.batches += isinstance(x, PatchRows)
+        if self.batches > 3:
+            x.numpy()
+        return self.conv(x.sub_(0.5)).mean((2, 3))
+
+
+def test_patches_that_fail_later_are_given_up() -> None:
+    net = Later()
+    got = saliscope.explain(net, pictures(), "occlusion", 0, window=(3, 8, 8), stride=(3, 2, 2))
+    assert net.batches == 4
+    wanted = saliscope.explain(net, pictures(), "occlusion", 0, window=(3, 8, 8), stride=(3, 2, 2))
+    assert net.batches == 4  # never again
+    np.testing.assert_allclose(got.to_numpy(), wanted.to_numpy(), rtol=0, atol=1e-12)
+
+
 def test_what_becomes_of_the_input_is_made_once() -> None:
     module = network()
     story, model = Story(), TensorModel(module, "net")

@@ -19,13 +19,14 @@ from saliscope.core.errors import (
     OutOfMemoryError,
     SaliscopeError,
 )
-from saliscope.core.model import Piece, Sample
+from saliscope.core.failures import is_out_of_memory
+from saliscope.core.model import Pass, Piece, Reader, Sample
 from saliscope.core.perturbation import Baseline, Perturbation
 from saliscope.core.units import Units
 from saliscope.models.identity import structure
 from saliscope.models.noise import add_noise
 from saliscope.models.patches.canvas import Canvas
-from saliscope.models.patches.covered import as_patches, fits, settled
+from saliscope.models.patches.covered import as_patches, fits, refuse, settled
 from saliscope.models.patches.rows import PatchRows
 from saliscope.models.patches.story import Story
 from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
@@ -221,6 +222,16 @@ class TensorModel(TorchModel):
             else:
                 _realize(piece, next(fills), out)
         return Batch({}, rows, starts)
+
+    def _run(self, pieces: Sequence[Piece], readers: Sequence[Reader]) -> list[Pass]:
+        try:
+            return super()._run(pieces, readers)
+        except Exception as error:
+            shared = all(self.shares(piece.sample, piece.perturbation) for piece in pieces)
+            if is_out_of_memory(error) or not shared:
+                raise
+        refuse(self.module, pieces[0].sample)
+        return super()._run(pieces, readers)
 
     def forward(
         self, batch: Batch, heads: Set[str], *, gradients: bool

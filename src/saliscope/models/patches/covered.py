@@ -21,7 +21,7 @@ from saliscope.models.patches.story import Story
 from saliscope.models.torch_model import fill_value
 from saliscope.models.trial import same_given, slides
 
-__all__ = ["as_patches", "fits", "settled"]
+__all__ = ["as_patches", "fits", "refuse", "settled"]
 
 _FEW = 32  # rows up to which a trial costs too much beside them
 _SMALL = 1 << 12  # numbers of an input up to which a batch costs more than what is computed
@@ -117,16 +117,27 @@ def fits(
     """
     if not _worth(sample, moved):
         return False
-    value: torch.Tensor = sample.value
-    known = _FITS.setdefault(module, {})
-    key = (tuple(value.shape), value.dtype, value.device, sample.context.get("structure"))
+    known, key = _FITS.setdefault(module, {}), _key(sample)
     if key not in known:
         known[key] = slides(module) and _tried(sample, moved, see)
     return known[key]
 
 
+def refuse(module: nn.Module, sample: Sample) -> None:
+    """Run whole rows from now on: patches failed although they did not when they were tried."""
+    _FITS.setdefault(module, {})[_key(sample)] = False
+
+
+def _key(sample: Sample) -> Hashable:
+    value: torch.Tensor = sample.value
+    return tuple(value.shape), value.dtype, sample.context.get("structure")
+
+
 def _worth(sample: Sample, moved: Perturbation) -> bool:
+    """Whether it pays: an accelerator runs whole rows faster than it is told about parts."""
     units = sample.units.shape
+    if sample.value.device.type != "cpu":
+        return False
     if moved.removed is None or not moved.every_fill or moved.noise is not None:
         return False
     if sample.context["scalar"] or moved.rows < _FEW or math.prod(units) < _SMALL:

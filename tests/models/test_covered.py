@@ -67,7 +67,7 @@ def whole_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def both(monkeypatch: pytest.MonkeyPatch, module: Seen, *args: Any, **given: Any) -> list[Any]:
     """Explain by patches and by whole rows; return the maps."""
     fast = saliscope.explain(module, *args, **given)
-    assert PatchRows in module.kinds
+    assert module.kinds.count(PatchRows) > 2  # as often as it is tried
     module.kinds.clear()
     with whole_rows(monkeypatch):
         slow = saliscope.explain(module, *args, **given)
@@ -143,14 +143,14 @@ def test_groups_of_any_shape(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines_are_read_by_patches(monkeypatch: pytest.MonkeyPatch) -> None:
     model = saliscope.load("zoo:handwriting")
-    line = torch.rand(1, 48, 240, generator=torch.Generator().manual_seed(0)) ** 0.2
+    line = torch.rand(1, 48, 560, generator=torch.Generator().manual_seed(0)) ** 0.2
     seen: list[type] = []
     see = type(model).see
     monkeypatch.setattr(type(model), "see", lambda *a: seen.append(type(a[1])) or see(*a))
     given: dict[str, Any] = {"method": "occlusion", "target": "text:no", "fill": "paper"}
     given |= {"window": (48, 8), "stride": (48, 4)}
     fast = saliscope.explain(model, line, **given)
-    assert PatchRows in seen
+    assert seen.count(PatchRows) > 2  # as often as it is tried
     with whole_rows(monkeypatch):
         slow = saliscope.explain(model, line, **given)
     np.testing.assert_allclose(fast.to_numpy(), slow.to_numpy(), rtol=0, atol=2e-4)

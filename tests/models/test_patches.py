@@ -141,9 +141,10 @@ class Writes(nn.Module):
         x = self.conv(x).relu_()
         x[:, 0] = 0.5
         x[..., 3].mul_(2.0)
-        view = x.permute(0, 2, 3, 1)
-        view.add_(1.0)
-        return self.conv(x).add_(x).mean((2, 3))
+        y = self.conv(x)  # which is done later: what it is given stays as it is
+        x.mul_(0.5)
+        z = self.conv(x.clone()).relu()
+        return y.add_(x).sub_(z).mean((2, 3))
 
 
 class Columns(nn.Module):
@@ -254,6 +255,15 @@ def test_any_sliding_kernel(
     torch.testing.assert_close(settled(got), wanted, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("parts", [(4, 3), (1, 1), (7, 24), (24, 20), (30, 5)], ids=str)
+@pytest.mark.parametrize("extents", [(3, 4), (24, 2), (11, 20), (20, 1)], ids=str)
+def test_any_number_of_parts(parts: tuple[int, int], extents: tuple[int, int]) -> None:
+    rows = rows_of((24, 20), extents)
+    with torch.no_grad():
+        got, wanted = (F.adaptive_avg_pool2d(x, parts) for x in (rows, whole_of(rows)))
+    torch.testing.assert_close(settled(got), wanted, rtol=1e-12, atol=1e-12)
+
+
 class Work(TorchDispatchMode):
     """Counts the numbers that convolutions make."""
 
@@ -312,3 +322,45 @@ def test_bytes_of_patches_are_counted() -> None:
         F.conv2d(rows, torch.rand(C, C, 3, 3).double(), padding=1)
     least = 8 * C * (40 * 40 + len(rows) * 6 * 6)
     assert least < counted.peak < 4 * least
+
+
+def views(x: torch.Tensor) -> list[torch.Tensor]:
+    """Return rows that see those of `x`."""
+    return [x.permute(0, 2, 3, 1), x[:, 1:], x.flatten(1, 1), x.detach(), *x.split(2, 1)]
+
+
+def test_rows_that_others_see_are_not_written_into() -> None:
+    with torch.no_grad():
+        for number in range(6):
+            rows = rows_of((9, 8), (2, 2))
+            with pytest.raises(RuntimeError, match="others see"):
+                views(rows)[number].add_(1.0)
+            with pytest.raises(RuntimeError, match="others see"):
+                rows.relu_()
+        rows = rows_of((9, 8), (2, 2))
+        for copy in (rows.clone(), rows.float()):
+            copy.mul_(2.0)
+        assert torch.equal(rows.settle(), whole_of(rows_of((9, 8), (2, 2))))
+
+
+def test_weights_that_change_before_a_convolution_is_done() -> None:
+    weight = torch.rand(C, C, 3, 3).double()
+    with torch.no_grad():
+        made = F.conv2d(rows_of((9, 8), (2, 2)), weight)
+        weight.mul_(2.0)
+        with pytest.raises(RuntimeError, match="weights of a convolution have changed"):
+            settled(made)
+
+
+@pytest.mark.parametrize("axes", [(2, 3), (-1,), (1, 2, 3), (1,)], ids=str)
+@pytest.mark.parametrize("keep", [True, False])
+def test_totals_keep_what_is_small_beside_a_peak(axes: tuple[int, ...], keep: bool) -> None:
+    rows = rows_of((12, 11), (3, 4), inputs=1)
+    rows.whole.abs_().mul_(1e-6)
+    rows.patch.abs_().mul_(1e-6)
+    rows.whole[..., 1:4, 1:4] = 1e12
+    wanted = whole_of(rows)
+    with torch.no_grad():
+        for func in (torch.sum, torch.mean, torch.amax):
+            got = settled(func(rows, axes, keepdim=keep))
+            torch.testing.assert_close(got, func(wanted, axes, keepdim=keep), rtol=1e-12, atol=0)

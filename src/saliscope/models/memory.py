@@ -17,10 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
-from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from saliscope.models.watching import Watch
+from saliscope.models.watching import Watch, plain_tensors
 
 __all__ = ["PeakBytes", "keep_heap", "uncollected"]
 
@@ -135,8 +134,8 @@ class PeakBytes(Watch):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operation and count the storages of its results."""
-        if not all(kind is torch.Tensor or issubclass(kind, nn.Parameter) for kind in types):
-            return NotImplemented  # a tensor made of others: their operations are counted
+        if not plain_tensors(types):
+            return NotImplemented  # what they are made of is counted
         kwargs = kwargs or {}
         before = {
             leaf.untyped_storage().data_ptr()

@@ -30,7 +30,7 @@ from saliscope.models.patches.covered import as_patches, fits, refuse, settled
 from saliscope.models.patches.rows import PatchRows
 from saliscope.models.patches.story import Story
 from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
-from saliscope.models.trial import channels_last
+from saliscope.models.trial import channels_last, usual_order
 
 __all__ = ["TensorModel"]
 
@@ -227,11 +227,19 @@ class TensorModel(TorchModel):
         try:
             return super()._run(pieces, readers)
         except Exception as error:
-            shared = all(self.shares(piece.sample, piece.perturbation) for piece in pieces)
-            if is_out_of_memory(error) or not shared:
+            if is_out_of_memory(error) or not self._as_usual(pieces):
                 raise
-        refuse(self.module, pieces[0].sample)
         return super()._run(pieces, readers)
+
+    def _as_usual(self, pieces: Sequence[Piece]) -> bool:
+        """Give up other ways of running the module; return whether there were any."""
+        shared = [p for p in pieces if self.shares(p.sample, p.perturbation)]
+        for piece in shared:
+            refuse(self.module, piece.sample, piece.perturbation)
+        other = bool(shared) or any(self._last.values())
+        usual_order(self.module)
+        self._last.clear()
+        return other
 
     def forward(
         self, batch: Batch, heads: Set[str], *, gradients: bool

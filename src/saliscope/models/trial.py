@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
-from torch.utils._pytree import SUPPORTED_NODES, tree_flatten
+from torch.utils._pytree import SUPPORTED_NODES, tree_flatten, tree_leaves
 
 from saliscope.models.identity import parts_of
 from saliscope.models.quiet import quiet
+from saliscope.models.watching import Watch, plain_tensors
 
-__all__ = ["channels_last", "same_given", "slides"]
+__all__ = ["Work", "channels_last", "same_given", "slides", "usual_order"]
 
 _ROUNDED = 1e3  # times the last bit of the largest number: what sums in another order may differ
 _SLIDING = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _SMALL = 1 << 12  # numbers of an input up to which a way of running it makes no difference
+_QUICK = 16  # products in the time in which one number is written
 _LAST: WeakKeyDictionary[nn.Module, dict[Hashable, bool]] = WeakKeyDictionary()
 
 
@@ -26,6 +28,43 @@ def slides(module: nn.Module) -> bool:
     parts = parts_of(module)
     compiled = any(isinstance(p, torch.jit.ScriptModule) or hasattr(p, "_orig_mod") for p in parts)
     return not compiled and any(isinstance(part, _SLIDING) for part in parts)
+
+
+class Work(Watch):
+    """Counts what operations cost: the numbers that they make, and a share of their products.
+
+    Examples
+    --------
+    >>> with Work() as work:
+    ...     _ = torch.ones(3) + 1
+    >>> work.cost
+    6.0
+    """
+
+    def __init__(self) -> None:
+        Watch.__init__(self)
+        self.cost = 0.0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operation and count; of tensors made of others, what theirs cost."""
+        if not plain_tensors(types):
+            return NotImplemented
+        made = func(*args, **(kwargs or {}))
+        if not func.is_view:  # which makes none
+            numbers = sum(v.numel() for v in tree_leaves(made) if isinstance(v, torch.Tensor))
+            self.cost += numbers * (1 + _products(func, args) / _QUICK)
+        return made
+
+
+def _products(func: Any, args: Sequence[Any]) -> int:
+    """Return the products that one number of a result is the sum of."""
+    if func is torch.ops.aten.convolution.default:
+        return int(args[1][0].numel())
+    if func in {torch.ops.aten.mm.default, torch.ops.aten.bmm.default}:
+        return int(args[0].shape[-1])
+    return int(args[1].shape[-1]) if func is torch.ops.aten.addmm.default else 0
 
 
 def same_given(one: Callable[[], Any], other: Callable[[], Any]) -> bool:
@@ -77,11 +116,17 @@ def channels_last(module: nn.Module, one: torch.Tensor, built: Hashable) -> bool
     if one.ndim != 4 or one.numel() < _SMALL:
         return False
     known = _LAST.setdefault(module, {})
-    key = (tuple(one.shape), built)
+    key = (tuple(one.shape[1:]), built)
     if key not in known:
-        other = one.contiguous(memory_format=torch.channels_last)
+        usual = torch.cat([one, one.flip(-1)])  # two: of one alone more views are possible
+        other = usual.contiguous(memory_format=torch.channels_last)
         with quiet(module, 0), torch.no_grad():
             known[key] = slides(module) and same_given(
-                lambda: module(other.clone()), lambda: module(one.clone())
+                lambda: module(other.clone()), lambda: module(usual.clone())
             )
     return known[key]
+
+
+def usual_order(module: nn.Module) -> None:
+    """Give a module its pictures as they are from now on: it failed although it had not before."""
+    _LAST[module] = dict.fromkeys(_LAST.get(module, {}), False)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from types import MethodType, TracebackType
 from typing import Self
 
+import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["Watch"]
+__all__ = ["Watch", "plain_tensors"]
+
+
+def plain_tensors(types: Iterable[type]) -> bool:
+    """Return whether types of arguments are no tensors made of others, whose operations follow."""
+    return all(kind is torch.Tensor or issubclass(kind, nn.Parameter) for kind in types)
 
 
 class Watch(TorchDispatchMode):

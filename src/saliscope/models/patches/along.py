@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from saliscope.models.patches.places import as_index, boxes
+from saliscope.models.patches.places import boxes
 from saliscope.models.patches.rows import PatchRows, aligned
 
 __all__ = [
-    "adaptive_pool", "below", "both", "cat", "dense", "layer_norm", "normed", "reduce", "same",
+    "below", "both", "cat", "dense", "layer_norm", "normed", "reduce", "same",
     "softmax",
 ]  # fmt: skip
 
@@ -38,7 +38,9 @@ def both(
 def same(func: Any, x: PatchRows, *args: Any, **kwargs: Any) -> PatchRows:
     """Do the same with the inputs and the patches."""
     key = (func, *args, *kwargs.items())
-    return both(x, key, lambda part: func(part, *args, **kwargs))
+    made = both(x, key, lambda part: func(part, *args, **kwargs))
+    one, other = made.patch.untyped_storage(), x.patch.untyped_storage()
+    return x.seen_as(made) if one.data_ptr() == other.data_ptr() else made
 
 
 def normed(func: Any, x: PatchRows, axes: Sequence[int], *args: Any) -> Any:
@@ -83,31 +85,39 @@ def reduce(
 
 
 def _total(func: Any, x: PatchRows, gone: list[int], keep: bool, **kwargs: Any) -> Any:
-    """Sum over all of the rows: what a patch has more than the same place of its input is added."""
-    if func is _aten.amax.default:
+    """Sum over all of the rows: over their patches, and over what is outside of them."""
+    if func is _aten.amax.default or kwargs:
         return NotImplemented
     total = _aten.sum.dim_IntList
-    more = total(x.patch - boxes(x.whole, x.axes, x.of, x.at, x.extents), gone, keep)
+    found = total(x.patch, gone, True) + _outside(x, [a for a in gone if a not in x.axes])
     if func is _aten.mean.dim:
-        more = more / math.prod(x.shape[axis] for axis in gone)
-    return func(x.whole, gone, keep, **kwargs).index_select(0, as_index(x.of, more)) + more
+        found = found / math.prod(x.shape[axis] for axis in gone)
+    return found if keep else total(found, gone, False)
 
 
-def adaptive_pool(func: Any, x: PatchRows, shape: Sequence[int]) -> Any:
-    """Average over parts of a plane: what changes in it changes by the same weights."""
-    if x.ndim != 4 or not x.axes:
-        return NotImplemented
-    x = x.fill([1])
-    moved = x.patch - boxes(x.whole, x.axes, x.of, x.at, x.extents)
-    weights = []
-    for axis, parts in zip((2, 3), shape, strict=True):
-        every = torch.eye(x.shape[axis], dtype=moved.dtype, device=moved.device)
-        each = torch.nn.functional.adaptive_avg_pool1d(every[None], parts)[0]
-        begin = x.at[:, x.axes.index(axis)] if axis in x.axes else np.zeros(len(x), dtype=np.int64)
-        places = begin[:, None] + np.arange(moved.shape[axis])
-        weights.append(each[torch.from_numpy(places).to(each.device)])
-    more = torch.einsum("nchw,nhp,nwq->ncpq", moved, *weights)
-    return func(x.whole, shape)[as_index(x.of, more)] + more
+def _outside(x: PatchRows, others: list[int]) -> torch.Tensor:
+    """Return the sum over axes of what is outside of patches.
+
+    Nothing is taken away from a larger sum, which would lose what is small beside it: before and
+    behind the patch along the first axis, then so along the next inside of it, and so on.
+    """
+    found = torch.zeros((), dtype=torch.float64)
+    for n, axis in enumerate(x.axes):
+        gone = [*x.axes[n + 1 :], *others]
+
+        def sums(axis: int = axis, gone: list[int] = gone) -> torch.Tensor:
+            wide = x.whole.double().sum(gone, keepdim=True) if gone else x.whole.double()
+            none = torch.zeros_like(wide.narrow(axis, 0, 1))
+            behind = wide.flip(axis).cumsum(axis).flip(axis)
+            return torch.cat([none, wide.cumsum(axis), behind, none], axis)
+
+        table = x.story.once(["outside", axis, *gone, x.whole], sums)
+        for place in (x.at[:, n], x.at[:, n] + x.extents[n] + x.shape[axis] + 1):
+            begin = np.concatenate([x.at[:, :n], place[:, None]], axis=1)
+            sizes = [*x.extents[:n], 1]
+            part = boxes(table, x.axes[: n + 1], x.of, begin, sizes)
+            found = found + part.sum(x.axes[:n], keepdim=True) if n else found + part
+    return found.to(x.patch.dtype)
 
 
 def cat(func: Any, each: Sequence[torch.Tensor], axis: int = 0) -> Any:

@@ -33,7 +33,7 @@ class _Convolved:
     """A convolution that is done once it is looked at: what scales its channels goes into it."""
 
     slide: Slide
-    versions: tuple[int, int]
+    versions: tuple[int, ...]
     apply: Callable[[torch.Tensor, list[int], torch.Tensor, torch.Tensor | None], torch.Tensor]
     weight: torch.Tensor
     bias: torch.Tensor | None
@@ -44,8 +44,8 @@ class _Convolved:
     def __call__(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the convolved inputs and patches."""
         given = self.slide
-        if self.versions != _versions(given):
-            msg = "what a convolution was given has changed since"
+        if self.versions != _versions(self.key):
+            msg = "the weights of a convolution have changed since"
             raise RuntimeError(msg)  # seen when the module is tried, which then runs whole rows
         patch = self._made(given.part, given.inner)
         if not given.axes:
@@ -76,12 +76,17 @@ class _Convolved:
 
         once, key = self.story.once, (*self.key, *args)
         return replace(
-            self, weight=once(["weight", *key], weight), bias=once(["bias", *key], bias), key=key
+            self,
+            weight=once(["weight", *key], weight),
+            bias=once(["bias", *key], bias),
+            key=key,
+            versions=_versions(key),
         )
 
 
-def _versions(slide: Slide) -> tuple[int, int]:
-    return slide.whole._version, slide.part._version  # noqa: SLF001 - counts changes in place
+def _versions(given: Sequence[object]) -> tuple[int, ...]:
+    """Return how often tensors were changed in place."""
+    return tuple(v._version for v in given if isinstance(v, torch.Tensor))  # noqa: SLF001 - counts changes in place
 
 
 def convolution(
@@ -99,7 +104,7 @@ def convolution(
         (span + 2 * p - d * (k - 1) - 1) // s + 1
         for span, k, s, p, d in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
     ]
-    given = slide(x, kernel, stride, padding, dilation, spans)
+    given = slide(x, kernel, stride, padding, dilation, spans, joins=True)
 
     def apply(
         part: torch.Tensor, pads: list[int], weight: torch.Tensor, bias: torch.Tensor | None
@@ -113,7 +118,8 @@ def convolution(
     whole = none.expand(len(given.whole), len(weight), *spans)
     made = x.like(whole, none.expand(len(x), len(weight), *given.extents), given.axes, given.at)
     key = (func, weight, bias, stride, dilation, groups)
-    made.later = _Convolved(given, _versions(given), apply, weight, bias, x.story, key)
+    made.later = _Convolved(given, _versions(key), apply, weight, bias, x.story, key)
+    x.lent = x.lent or given.part is x.patch
     return made
 
 

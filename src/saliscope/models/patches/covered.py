@@ -19,13 +19,14 @@ from saliscope.models.patches.places import Ints, boxes
 from saliscope.models.patches.rows import PatchRows
 from saliscope.models.patches.story import Story
 from saliscope.models.torch_model import fill_value
-from saliscope.models.trial import same_given, slides
+from saliscope.models.trial import Work, same_given, slides
 
 __all__ = ["as_patches", "fits", "refuse", "settled"]
 
 _FEW = 32  # rows up to which a trial costs too much beside them
 _SMALL = 1 << 12  # numbers of an input up to which a batch costs more than what is computed
 _SHARE = 0.25  # of an input: larger patches save little
+_GAIN = 0.7  # of what whole rows compute: above, patches cost more than they save
 
 
 def settled(made: Any) -> Any:
@@ -104,8 +105,8 @@ def fits(
 ) -> bool:
     """Return whether rows go through a module as patches, and gain by it.
 
-    A module of convolutions is tried once for each shape of input, on three rows: what it gives for
-    patches must be what it gives for whole rows.
+    A module of convolutions is tried once for each shape of input and of what is covered, on two
+    rows: what it gives for patches must be what it gives for whole rows, and less be computed.
 
     Parameters
     ----------
@@ -117,20 +118,21 @@ def fits(
     """
     if not _worth(sample, moved):
         return False
-    known, key = _FITS.setdefault(module, {}), _key(sample)
+    known, key = _FITS.setdefault(module, {}), _key(sample, moved)
     if key not in known:
         known[key] = slides(module) and _tried(sample, moved, see)
     return known[key]
 
 
-def refuse(module: nn.Module, sample: Sample) -> None:
+def refuse(module: nn.Module, sample: Sample, moved: Perturbation) -> None:
     """Run whole rows from now on: patches failed although they did not when they were tried."""
-    _FITS.setdefault(module, {})[_key(sample)] = False
+    _FITS.setdefault(module, {})[_key(sample, moved)] = False
 
 
-def _key(sample: Sample) -> Hashable:
+def _key(sample: Sample, moved: Perturbation) -> Hashable:
     value: torch.Tensor = sample.value
-    return tuple(value.shape), value.dtype, sample.context.get("structure")
+    sizes = moved.grouping.bounds[1]
+    return tuple(value.shape), value.dtype, sample.context.get("structure"), sizes
 
 
 def _worth(sample: Sample, moved: Perturbation) -> bool:
@@ -146,8 +148,16 @@ def _worth(sample: Sample, moved: Perturbation) -> bool:
 
 
 def _tried(sample: Sample, moved: Perturbation, see: Callable[[torch.Tensor], Any]) -> bool:
-    last = moved.rows - 1
-    some = Piece(sample, moved, np.array([0, last // 2, last]))
-    return same_given(
-        lambda: see(as_patches([some], Story())), lambda: see(as_patches([some], Story()).settle())
-    )
+    some = Piece(sample, moved, np.array([0, moved.rows // 2]))
+    patches, whole, story = Work(), Work(), Story()
+
+    def seen(work: Work, rows: torch.Tensor) -> Any:
+        with work:
+            return see(rows)
+
+    def by_patches() -> Any:
+        see(as_patches([some], story))  # what becomes of the input, which all batches share
+        return seen(patches, as_patches([some], story))
+
+    alike = same_given(by_patches, lambda: seen(whole, as_patches([some], Story()).settle()))
+    return alike and patches.cost <= _GAIN * whole.cost

@@ -13,7 +13,6 @@ import torch
 from torch.utils._pytree import tree_map
 
 from saliscope.models.patches.along import (
-    adaptive_pool,
     below,
     cat,
     dense,
@@ -26,7 +25,7 @@ from saliscope.models.patches.convolving import ACTIVATIONS, activation, batch_n
 from saliscope.models.patches.ordering import part, permute, view
 from saliscope.models.patches.pointwise import pointwise
 from saliscope.models.patches.rows import PatchRows
-from saliscope.models.patches.sliding import max_pool, max_pool_lines, mean_pool, pad
+from saliscope.models.patches.sliding import adaptive_pool, max_pool, max_pool_lines, mean_pool, pad
 
 __all__ = ["call", "operate"]
 
@@ -60,6 +59,9 @@ def _on_rows(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         return rows
 
     made = func(*tree_map(settle, args), **tree_map(settle, kwargs))
+    if func._schema.is_mutable:  # noqa: SLF001 - the only way to an operation's arguments
+        for rows in settled.values():  # versions do not count what is changed from here
+            rows.story.forget()
     # What is changed in place stays the tensor that the caller has.
     return tree_map(lambda out: settled.get(id(out), out), made)
 
@@ -69,6 +71,7 @@ _RULES: dict[Any, _Rule] = {
     _aten.convolution.default: convolution,
     _aten.max_pool2d_with_indices.default: max_pool,
     _aten.avg_pool2d.default: mean_pool,
+    _aten._adaptive_avg_pool2d.default: adaptive_pool,  # noqa: SLF001 - its name
     _aten.constant_pad_nd.default: pad,
     _aten.native_batch_norm.default: batch_norm,
     _aten.cudnn_batch_norm.default: batch_norm,
@@ -76,7 +79,6 @@ _RULES: dict[Any, _Rule] = {
     _aten.native_layer_norm.default: layer_norm,
     _aten._softmax.default: softmax,  # noqa: SLF001 - its name
     _aten._log_softmax.default: softmax,  # noqa: SLF001 - its name
-    _aten._adaptive_avg_pool2d.default: adaptive_pool,  # noqa: SLF001 - its name
     _aten.mean.dim: reduce,
     _aten.sum.dim_IntList: reduce,
     _aten.amax.default: reduce,

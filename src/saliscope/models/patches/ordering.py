@@ -23,7 +23,7 @@ def permute(func: Any, x: PatchRows, *given: Any) -> Any:
     if order[0]:
         return NotImplemented
     axes = tuple(order.index(axis) for axis in x.axes)
-    return both(x, (func, *given), lambda part: func(part, *given), axes)
+    return x.seen_as(both(x, (func, *given), lambda part: func(part, *given), axes))
 
 
 def view(func: Any, x: PatchRows, *given: Any) -> Any:
@@ -53,7 +53,7 @@ def view(func: Any, x: PatchRows, *given: Any) -> Any:
     except RuntimeError:  # what is written into the view shall be seen in the rows as well
         x.become(x.whole, x.patch.contiguous(), x.axes, x.at)
         patch = x.patch.view(small)
-    return x.like(whole, patch, tuple(axes), x.at)
+    return x.seen_as(x.like(whole, patch, tuple(axes), x.at))
 
 
 def part(func: Any, x: PatchRows, *args: Any, **kwargs: Any) -> Any:
@@ -63,6 +63,8 @@ def part(func: Any, x: PatchRows, *args: Any, **kwargs: Any) -> Any:
         return NotImplemented
     patches = func(x.patch, *args, **kwargs)
     if isinstance(patches, torch.Tensor):
-        return both(x, (func, *args, *kwargs.items()), lambda part: func(part, *args, **kwargs))
+        key = (func, *args, *kwargs.items())
+        return x.seen_as(both(x, key, lambda part: func(part, *args, **kwargs)))
     wholes = func(x.whole, *args, **kwargs) if x.axes else patches
-    return [x.like(w, p, x.axes, x.at) for w, p in zip(wholes, patches, strict=True)]
+    pairs = zip(wholes, patches, strict=True)
+    return [x.seen_as(x.like(w, p, x.axes, x.at)) for w, p in pairs]

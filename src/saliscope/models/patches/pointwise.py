@@ -22,6 +22,8 @@ def pointwise(func: Any, *args: Any, **kwargs: Any) -> Any:
     given = [*args, *kwargs.values()]
     if any(isinstance(v, (list, tuple)) and any(map(torch.is_tensor, v)) for v in given):
         return NotImplemented
+    if changes:
+        args[0].written()
     each = aligned([v for v in given if isinstance(v, PatchRows)])
     first = each[0]
     rest = iter(each)

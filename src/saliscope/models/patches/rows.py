@@ -55,6 +55,10 @@ class PatchRows(torch.Tensor):
         The one number that is everywhere outside of the patches, where that is known.
     later : callable or None
         What makes whole and patches once they are looked at; until then only their shapes are true.
+    lent : bool
+        Whether the patches will be looked at later as they are now: then a copy is written into.
+    shared : bool
+        Whether other rows see the same patches: then nothing is written into them.
 
     Examples
     --------
@@ -72,6 +76,8 @@ class PatchRows(torch.Tensor):
     of: Ints
     rim: float | None
     later: Later | None
+    lent: bool
+    shared: bool
     story: Story
 
     @staticmethod
@@ -92,7 +98,7 @@ class PatchRows(torch.Tensor):
         story: Story | None = None,
     ) -> None:  # fmt: skip
         self.become(whole, patch, axes, at)
-        self.of, self.story = of, story or Story()
+        self.of, self.story, self.shared = of, story or Story(), False
 
     @property
     def whole(self) -> torch.Tensor:
@@ -116,6 +122,7 @@ class PatchRows(torch.Tensor):
         """Take other patches; axes that they fill count no more."""
         kept = [n for n, axis in enumerate(axes) if patch.shape[axis] < whole.shape[axis]]
         self._whole, self._patch, self.rim, self.later = whole, patch, None, None
+        self.lent = False
         self.axes, self.at = tuple(axes[n] for n in kept), at[:, kept]
 
     def like(
@@ -129,6 +136,25 @@ class PatchRows(torch.Tensor):
         made = self.like(self._whole, self._patch, self.axes, self.at)
         made.later = later
         return made
+
+    def seen_as(self, other: PatchRows) -> PatchRows:
+        """Return rows that see the same patches."""
+        self.shared = other.shared = True
+        return other
+
+    def written(self) -> None:
+        """Make ready for a change in place.
+
+        Raises
+        ------
+        RuntimeError
+            Other rows see the same: what becomes of them is not followed.
+        """
+        if self.shared:
+            msg = "rows that others see are changed in place"
+            raise RuntimeError(msg)  # seen when the module is tried, which then runs whole rows
+        if self.lent:
+            self._patch, self.lent = self.patch.clone(), False
 
     @property
     def inputs(self) -> int:
@@ -160,6 +186,7 @@ class PatchRows(torch.Tensor):
         Whatever looks at a part of them, or writes into it, then does so in one place.
         """
         patch = self.fill(self.axes).patch.contiguous()
+        patch = patch.clone() if self.lent and patch is self._patch else patch
         self.become(self.whole, patch, (), self.at[:, :0])
         return patch
 

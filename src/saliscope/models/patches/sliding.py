@@ -13,7 +13,16 @@ import torch
 from saliscope.models.patches.places import Ints
 from saliscope.models.patches.rows import PatchRows, windows
 
-__all__ = ["Slide", "each_axis", "max_pool", "max_pool_lines", "mean_pool", "pad", "slide"]
+__all__ = [
+    "Slide",
+    "adaptive_pool",
+    "each_axis",
+    "max_pool",
+    "max_pool_lines",
+    "mean_pool",
+    "pad",
+    "slide",
+]
 
 
 def each_axis(value: int | Sequence[int], axes: int) -> list[int]:
@@ -50,11 +59,14 @@ class Slide:
 
 def slide(
     x: PatchRows, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int],
-    dilation: Sequence[int], spans: Sequence[int], outside: float = 0.0,
+    dilation: Sequence[int], spans: Sequence[int], outside: float = 0.0, *, joins: bool = False,
 ) -> Slide:  # fmt: skip
-    """Choose what a kernel needs that makes planes of size `spans`."""
+    """Choose what a kernel needs that makes planes of size `spans`.
+
+    With `joins` a rim that was put around whole rows becomes padding, which must mean the same.
+    """
     pads, full = list(padding), list(spans)
-    if not x.axes or x.rim == outside:
+    if not x.axes or (joins and x.rim == outside):
         more = _even(x)
         if more is not None:
             inner = [pad + more.get(axis, 0) for axis, pad in enumerate(pads, 2)]
@@ -162,6 +174,37 @@ def mean_pool(
 
     sizes = (kernel, stride, padding, [1] * axes)
     return _pooled(x.fill([1]), sizes, apply, (func, *sizes, counts, divisor))
+
+
+def adaptive_pool(func: Any, x: PatchRows, shape: Sequence[int]) -> Any:
+    """Average over parts of a plane: those in which a patch lies are made anew."""
+    if x.ndim != 4 or not x.axes:
+        return NotImplemented
+    x = x.fill([1])
+    begins, sizes, lows, weights = [], [], [], []
+    for axis, count in zip((2, 3), shape, strict=True):
+        span = x.shape[axis]
+        starts = np.arange(count) * span // count
+        ends = -(-np.arange(1, count + 1) * span // count)
+        n = x.axes.index(axis) if axis in x.axes else None
+        at = np.zeros(len(x), dtype=np.int64) if n is None else x.at[:, n]
+        low = np.searchsorted(ends, at, side="right")
+        high = np.searchsorted(starts, at + x.patch.shape[axis], side="left")
+        low = np.minimum(low, count - (high - low).max())
+        each = low[:, None] + np.arange((high - low).max())
+        begin, size = starts[low], int((ends[each[:, -1]] - starts[low]).max())
+        place = begin[:, None, None] + np.arange(size)
+        within = (place >= starts[each][..., None]) & (place < ends[each][..., None])
+        weight = within / (ends - starts)[each][..., None]
+        weights.append(torch.from_numpy(weight).to(x.patch))
+        if n is not None:
+            begins.append(begin)
+            sizes.append(size)
+            lows.append(low)
+    seen = windows(x, np.stack(begins, axis=1), sizes)
+    patch = torch.einsum("nchw,nph,nqw->ncpq", seen, *weights)
+    whole = x.story.once([func, *shape, x.whole], lambda: func(x.whole, shape))
+    return x.like(whole, patch, x.axes, np.stack(lows, axis=1))
 
 
 def pad(func: Any, x: PatchRows, pads: Sequence[int], value: float = 0.0) -> Any:

@@ -30,7 +30,7 @@ class Story:
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[list[object], torch.Tensor]] = {}
+        self._known: dict[int, tuple[list[tuple[object, int]], torch.Tensor]] = {}
         self._whole: torch.Tensor | None = None
         self.clear()
 
@@ -38,8 +38,12 @@ class Story:
         """Let go of all."""
         self._inputs: list[torch.Tensor] = []
         self._whole = None
-        self._known.clear()
+        self.forget()
         self._place = self._bytes = 0
+
+    def forget(self) -> None:
+        """Make everything anew: something was changed that may have been given."""
+        self._known.clear()
 
     def begin(self) -> None:
         """Start a batch."""
@@ -62,23 +66,24 @@ class Story:
         ----------
         given : sequence
             The operation and all that it is given: tensors count as the same if they are the same
-            object, everything else if it is equal.
+            object and were not changed, everything else if it is equal.
         make : callable
         """
         self._place += 1
         known = self._known.get(self._place)
-        if known is not None and len(known[0]) == len(given) and all(map(_same, known[0], given)):
+        now = [(v, v._version if isinstance(v, torch.Tensor) else 0) for v in given]  # noqa: SLF001 - counts changes in place
+        if known is not None and len(known[0]) == len(now) and all(map(_same, known[0], now)):
             return known[1]
         made = make()
         size = made.numel() * made.element_size()
         if known is None:
             self._bytes += size
         if self._bytes <= _KEPT:
-            self._known[self._place] = (list(given), made)
+            self._known[self._place] = (now, made)
         return made
 
 
-def _same(one: object, other: object) -> bool:
-    if isinstance(one, torch.Tensor) or isinstance(other, torch.Tensor):
-        return one is other
-    return bool(one == other)
+def _same(one: tuple[object, int], other: tuple[object, int]) -> bool:
+    if isinstance(one[0], torch.Tensor) or isinstance(other[0], torch.Tensor):
+        return one[0] is other[0] and one[1] == other[1]
+    return bool(one[0] == other[0])

@@ -76,6 +76,45 @@ def test_modules_that_are_compiled_are_left_alone() -> None:
     assert not slides(nn.Linear(2, 2))
 
 
+class Picky(Net):
+    """Fails on dark pictures, whatever their order."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Refuse."""
+        if bool((x.mean((1, 2, 3)) < -1).any()):
+            msg = "too dark"
+            raise ValueError(msg)
+        return super().forward(x)
+
+
+def test_an_input_that_fails_either_way_changes_nothing() -> None:
+    net = Picky()
+    inputs = [PICTURE, torch.cat([PICTURE, PICTURE - 5]), PICTURE * 0.5]
+    got = saliscope.explain(net, inputs, "gradient", 1, errors="collect")
+    assert isinstance(got[1], saliscope.ModelError)
+    assert net.strides[-1]
+    saliscope.explain(net, PICTURE, "gradient", 1)
+    assert net.strides[-1]
+
+
+class Later(Net):
+    """Needs its order only where gradients are wanted."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """View the rows, which fails where channels go last."""
+        if x.requires_grad:
+            x.view(len(x), -1)
+        return super().forward(x)
+
+
+def test_an_order_that_fails_later_is_given_up() -> None:
+    net = Later()
+    got = saliscope.explain(net, PICTURE, "gradient", 1)
+    assert not net.strides[-1]
+    wanted = saliscope.explain(Net(), PICTURE, "gradient", 1)
+    np.testing.assert_allclose(got.to_numpy(), wanted.to_numpy(), rtol=0, atol=1e-6)
+
+
 def fails() -> Any:
     raise RuntimeError
 

@@ -16,7 +16,7 @@ from saliscope.core.target import POSITIONED, BoundTarget
 from saliscope.core.units import FloatArray
 
 __all__ = [
-    "ReadOff", "accumulating", "as_arrays", "as_numpy", "log_odds", "plain", "read_each", "scaled",
+    "ReadOff", "accumulating", "as_arrays", "as_numpy", "log_odds", "main_output", "plain", "read_each", "scaled",
     "slopes",
 ]  # fmt: skip
 
@@ -52,6 +52,19 @@ def log_odds(output: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     at = index[..., None]
     others = output.scatter(-1, at, -torch.inf).logsumexp(-1)
     return output.gather(-1, at)[..., 0] - others
+
+
+def main_output(whole: object) -> torch.Tensor | None:
+    """Return the tensor that targets are read off: the output, its first, or its logits."""
+    if isinstance(whole, torch.Tensor):
+        return whole
+    if isinstance(whole, Mapping) and isinstance(whole.get("logits"), torch.Tensor):
+        logits: torch.Tensor = whole["logits"]
+        return logits
+    if isinstance(whole, (tuple, list)) and whole and isinstance(whole[0], torch.Tensor):
+        return whole[0]
+    named = getattr(whole, "logits", None)
+    return named if isinstance(named, torch.Tensor) else None
 
 
 def read_each(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterator, Sequence, Set
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, overload
 from weakref import WeakKeyDictionary
 
@@ -29,6 +30,7 @@ from saliscope.models.patches.canvas import Canvas
 from saliscope.models.patches.covered import as_patches, fits, refuse, settled
 from saliscope.models.patches.rows import PatchRows
 from saliscope.models.patches.story import Story
+from saliscope.models.readout import main_output
 from saliscope.models.torch_model import Batch, TorchModel, fill_value, fills_of
 from saliscope.models.trial import channels_last, usual_order
 
@@ -227,19 +229,26 @@ class TensorModel(TorchModel):
         try:
             return super()._run(pieces, readers)
         except Exception as error:
-            if is_out_of_memory(error) or not self._as_usual(pieces):
+            undo = [] if is_out_of_memory(error) else self._as_usual(pieces)
+            if not undo:
                 raise
-        return super()._run(pieces, readers)
+        try:
+            return super()._run(pieces, readers)
+        except Exception:  # then it was not for the way in which it was run
+            for step in undo:
+                step()
+            raise
 
-    def _as_usual(self, pieces: Sequence[Piece]) -> bool:
-        """Give up other ways of running the module; return whether there were any."""
-        shared = [p for p in pieces if self.shares(p.sample, p.perturbation)]
-        for piece in shared:
+    def _as_usual(self, pieces: Sequence[Piece]) -> list[Callable[[], None]]:
+        """Give up other ways of running the module, if there are any; return what takes it back."""
+        undo = [
             refuse(self.module, piece.sample, piece.perturbation)
-        other = bool(shared) or any(self._last.values())
-        usual_order(self.module)
-        self._last.clear()
-        return other
+            for piece in pieces if self.shares(piece.sample, piece.perturbation)
+        ]  # fmt: skip
+        if any(self._last.values()):
+            undo += [usual_order(self.module), partial(self._last.update, dict(self._last))]
+            self._last.clear()
+        return undo
 
     def forward(
         self, batch: Batch, heads: Set[str], *, gradients: bool
@@ -274,7 +283,7 @@ class TensorModel(TorchModel):
     @staticmethod
     def read_output(whole: object) -> torch.Tensor | None:
         """Return the tensor that targets are read off: the output, its first, or its logits."""
-        return _main_output(whole)
+        return main_output(whole)
 
     def away(
         self, pieces: Sequence[Piece], times: Sequence[str]
@@ -384,15 +393,3 @@ def _blend(piece: Piece, fill: torch.Tensor, out: torch.Tensor) -> None:
         alpha = torch.from_numpy(spread).to(value).reshape(shape)
     # lerp is exact at both ends, which b + alpha * (x - b) is not.
     torch.lerp(fill.expand_as(out), value.expand_as(out), alpha.expand_as(out), out=out)
-
-
-def _main_output(whole: object) -> torch.Tensor | None:
-    if isinstance(whole, torch.Tensor):
-        return whole
-    if isinstance(whole, Mapping) and isinstance(whole.get("logits"), torch.Tensor):
-        logits: torch.Tensor = whole["logits"]
-        return logits
-    if isinstance(whole, (tuple, list)) and whole and isinstance(whole[0], torch.Tensor):
-        return whole[0]
-    named = getattr(whole, "logits", None)
-    return named if isinstance(named, torch.Tensor) else None

@@ -127,6 +127,8 @@ def channels_last(module: nn.Module, one: torch.Tensor, built: Hashable) -> bool
     return known[key]
 
 
-def usual_order(module: nn.Module) -> None:
-    """Give a module its pictures as they are from now on: it failed although it had not before."""
-    _LAST[module] = dict.fromkeys(_LAST.get(module, {}), False)
+def usual_order(module: nn.Module) -> Callable[[], None]:
+    """Give a module its pictures as they are from now on; return what takes that back."""
+    before = _LAST.get(module, {})
+    _LAST[module] = dict.fromkeys(before, False)
+    return lambda: _LAST.update({module: before})

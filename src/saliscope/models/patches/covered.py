@@ -124,9 +124,11 @@ def fits(
     return known[key]
 
 
-def refuse(module: nn.Module, sample: Sample, moved: Perturbation) -> None:
-    """Run whole rows from now on: patches failed although they did not when they were tried."""
-    _FITS.setdefault(module, {})[_key(sample, moved)] = False
+def refuse(module: nn.Module, sample: Sample, moved: Perturbation) -> Callable[[], None]:
+    """Run whole rows from now on, instead of patches; return what takes that back."""
+    known, key = _FITS.setdefault(module, {}), _key(sample, moved)
+    known[key] = False
+    return lambda: known.update({key: True})
 
 
 def _key(sample: Sample, moved: Perturbation) -> Hashable:

@@ -16,8 +16,8 @@ from saliscope.core.target import POSITIONED, BoundTarget
 from saliscope.core.units import FloatArray
 
 __all__ = [
-    "ReadOff", "accumulating", "as_arrays", "as_numpy", "log_odds", "main_output", "plain", "read_each", "scaled",
-    "slopes",
+    "ReadOff", "accumulating", "as_arrays", "as_numpy", "log_odds", "main_output", "plain",
+    "read_each", "scaled", "slopes",
 ]  # fmt: skip
 
 ReadOff = tuple[torch.Tensor, torch.Tensor | None]

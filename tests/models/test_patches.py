@@ -343,6 +343,26 @@ def test_rows_that_others_see_are_not_written_into() -> None:
         assert torch.equal(rows.settle(), whole_of(rows_of((9, 8), (2, 2))))
 
 
+@pytest.mark.parametrize("extents", [(2, 2), (9, 8)], ids=str)
+def test_padded_rows_and_their_own_are_two(extents: tuple[int, int]) -> None:
+    for written in range(2):
+        rows, wanted = (f(rows_of((9, 8), extents)) for f in (lambda x: x, whole_of))
+        with torch.no_grad():
+            if extents == (9, 8):
+                rows.settle()
+            pairs = [(x, F.pad(x, (1, 1, 1, 1))) for x in (rows, wanted)]
+            for pair in pairs:
+                pair[written].mul_(2.0)
+            for one, other in zip(*pairs, strict=True):
+                torch.testing.assert_close(settled(one), other, rtol=0, atol=0)
+
+
+def test_counts_are_numbers() -> None:
+    rows = rows_of((9, 8), (2, 2))
+    with torch.no_grad():
+        assert torch.equal(settled((rows > 0).sum((2, 3))), (whole_of(rows) > 0).sum((2, 3)))
+
+
 def test_weights_that_change_before_a_convolution_is_done() -> None:
     weight = torch.rand(C, C, 3, 3).double()
     with torch.no_grad():

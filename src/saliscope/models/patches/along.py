@@ -86,7 +86,7 @@ def reduce(
 
 def _total(func: Any, x: PatchRows, gone: list[int], keep: bool, **kwargs: Any) -> Any:
     """Sum over all of the rows: over their patches, and over what is outside of them."""
-    if func is _aten.amax.default or kwargs:
+    if func is _aten.amax.default or kwargs or not x.is_floating_point():
         return NotImplemented
     total = _aten.sum.dim_IntList
     found = total(x.patch, gone, True) + _outside(x, [a for a in gone if a not in x.axes])

@@ -220,7 +220,7 @@ def pad(func: Any, x: PatchRows, pads: Sequence[int], value: float = 0.0) -> Any
         axes = tuple(axis for axis in range(1, x.ndim) if spans[axis] > x.shape[axis])
         at = np.tile([before[axis] for axis in axes], (len(x), 1)).astype(np.int64)
         padded = x.like(x.patch.new_full((x.inputs, *spans[1:]), value), x.patch, axes, at)
-        padded.rim = value
+        padded.rim, padded.lent, x.lent = value, True, True
         return padded
     moved = np.array([before.get(axis, 0) for axis in x.axes], dtype=np.int64)
     inner = list(pads)
@@ -230,5 +230,8 @@ def pad(func: Any, x: PatchRows, pads: Sequence[int], value: float = 0.0) -> Any
     whole = x.whole
     if x.axes:
         whole = x.story.once([func, whole, pads, value], lambda: func(x.whole, pads, value))
-    patch = func(x.patch, inner, value) if any(inner) else x.patch
-    return x.like(whole, patch, x.axes, x.at + moved)
+    if any(inner):
+        return x.like(whole, func(x.patch, inner, value), x.axes, x.at + moved)
+    padded = x.like(whole, x.patch, x.axes, x.at + moved)
+    padded.lent = x.lent = True  # both have the same patches, until one is written into
+    return padded

@@ -59,13 +59,17 @@ def build(transcript: Transcript, people: Panel, model: ProteinModel) -> tuple[f
 
 
 def bare(model: ProteinModel, proteins: list[str], size: int) -> tuple[float, float]:
-    """Return seconds of the forward passes alone, longest first, padded batches of one size."""
+    """Return seconds of the module's own forward passes, longest first, in batches of one size.
+
+    The module is run as anybody would run it, without what Saliscope does to make it faster.
+    """
     rows = [model.prepare(p)[0].context["ids"] for p in sorted(proteins, key=len, reverse=True)]
     cut = [model.arguments(rows[i : i + size]) for i in range(0, len(rows), size)]
     start, used = time.perf_counter(), time.process_time()
-    with model.quiet(0), torch.no_grad():
+    module = model.module.eval()
+    with torch.no_grad():
         for arguments in cut:
-            model.module(**arguments)
+            module(**arguments)
     return time.perf_counter() - start, time.process_time() - used
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from saliscope.core.errors import InputError, ModelError, OptionError, nearest
 from saliscope.core.health import Finding, finding
 from saliscope.core.model import Sample
 from saliscope.core.units import Units
+from saliscope.models.gelu import whole_gelu
 from saliscope.models.tokens import TokenModel
 
 __all__ = ["ProteinModel", "checked_letters", "is_protein_vocabulary"]
@@ -58,6 +60,12 @@ class ProteinModel(TokenModel):
         self.ids = np.full(128, self.unknown_id, dtype=np.int64)  # of each letter, by its code
         for letter in string.ascii_uppercase:
             self.ids[ord(letter)] = self.vocabulary.get(letter, self.unknown_id)
+
+    @contextmanager
+    def quiet(self, seed: int) -> Iterator[None]:
+        """Run without side effects, and an ESM with its GELU in one operation."""
+        with super().quiet(seed), whole_gelu(self.module):
+            yield
 
     def token_id(self, text: str) -> int:
         """Return the id of a residue letter."""

@@ -106,3 +106,15 @@ def test_targets_that_mask_are_refused_beside_others() -> None:
     both = saliscope.Together((saliscope.Likelihood(context=True), saliscope.Embedding()))
     with pytest.raises(saliscope.OptionError, match="mask positions"):
         saliscope.measure("zoo:protein", "MVHLT", both)
+
+
+def test_several_targets_of_several_numbers_follow_each_other() -> None:
+    for pair in (
+        (saliscope.Embedding((2,)), saliscope.Embedding((5, 7))),
+        (saliscope.Likelihood(each=True), saliscope.Likelihood()),
+    ):
+        many = saliscope.measure("zoo:protein", SEQUENCES[0], saliscope.Many(pair))
+        alone = [saliscope.measure("zoo:protein", SEQUENCES[0], target) for target in pair]
+        assert many.targets == tuple(name for one in alone for name in one.targets)
+        expected = np.concatenate([one.values for one in alone])
+        np.testing.assert_allclose(many.values, expected, rtol=1e-6, atol=1e-6)

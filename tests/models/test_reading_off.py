@@ -74,6 +74,12 @@ MIXED = {
         )
         for i, at in ((0, 1), (1, 2))
     ],
+    "vectors, and means of two": [
+        bound(
+            ["x"] * 4, "raw", "hidden", [(0, at, 0, 1.0), (1, 0, 0, 0.5), (1, at, 0, 0.5)], width=2
+        )
+        for at in (1, 2, 1)
+    ],
     "functions": [call(1.0), call(-2.0)],
     "all of them": [],
 }
@@ -98,6 +104,23 @@ def test_together_as_alone(name: str) -> None:
         (slope,) = torch.autograd.grad(values.sum(), given["hidden"], retain_graph=True)
         (alone,) = torch.autograd.grad(expected.sum(), apart["hidden"])
         assert torch.equal(slope, alone)
+
+
+def test_a_term_with_a_width_reads_what_terms_of_single_numbers_do() -> None:
+    given = outputs()
+    given["embedding"] = given["hidden"].mean(1)
+    whole = bound(["x", "y"] * 2, "raw", "hidden", [(1, 2, 0, 1.0), (0, 0, 0, 3.0)], width=2)
+    single = bound(
+        ["x", "y"] * 2, "raw", "hidden",
+        [(0, 0, 0, 3.0), (1, 0, 1, 3.0), (2, 2, 0, 1.0), (3, 2, 1, 1.0)],
+    )  # fmt: skip
+    mean = bound(["x", "y"], "raw", "embedding", [(0, 0, 0, 1.0)], width=2)
+    assert (whole.count, whole.owners, single.owners) == (4, 2, 4)
+    found = [v for v, _ in read_each(given, [reader(t, 3, 1) for t in (whole, single, mean)], 4)]
+    assert torch.equal(found[0], found[1])
+    # row 1 holds the squares of 6 to 11, over 50
+    assert found[0][1].tolist() == pytest.approx([3 * 36 / 50, 3 * 49 / 50, 100 / 50, 121 / 50])
+    assert found[2][1].tolist() == pytest.approx([200 / 150, 251 / 150])
 
 
 def test_only_terms_of_the_view_count() -> None:

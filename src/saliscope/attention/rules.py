@@ -96,9 +96,9 @@ class _Batch:
             if target.head == "embedding":
                 found[: target.count, rows] = pool[rows]
             elif target.head in _SAYS_WHERE:
-                here = target.view == reader.view
+                here, size = target.view == reader.view, target.width or 1
                 for owner, place in zip(target.owner[here], target.position[here], strict=True):
-                    found[owner, rows, place] = True
+                    found[owner * size : (owner + 1) * size, rows, place] = True
         found, laid = found.to(self.real.device), self.rows.spread
         return found if laid is None else torch.stack([laid.marked(own) for own in found])
 
@@ -127,8 +127,9 @@ class _Batch:
             if isinstance(self.model, ImageModel):
                 own = self.model.over_pixels(piece.sample, own[..., units])
             if len(target.views) > 1:  # what is read in several views is their mean
-                each = [len(np.unique(target.view[target.owner == t])) for t in range(target.count)]
-                own = own / np.array(each, dtype=np.float64)[:, None]
+                owned = [target.view[target.owner == o] for o in range(target.owners)]
+                each = np.repeat([len(np.unique(v)) for v in owned], target.width or 1)
+                own = own / each.astype(np.float64)[:, None]
             passes.append(Pass(*both, own))
         return passes
 

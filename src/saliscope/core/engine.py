@@ -101,9 +101,11 @@ class _Run:
         return chosen
 
     def _kind(self, task: Task) -> Hashable:
-        pack = self.model.pack_key(task.job.sample, task.ask.points)
-        # Gradients cost a pass per target, so targets of one number go together; values do not.
-        return (task.backward, task.rule, task.layer, pack)
+        if task.kind is None:
+            pack = self.model.pack_key(task.job.sample, task.ask.points)
+            # Gradients cost a pass per target, so targets of one number go together; values do not.
+            task.kind = (task.backward, task.rule, task.layer, pack)
+        return task.kind
 
     # -- running -----------------------------------------------------------------------------
 

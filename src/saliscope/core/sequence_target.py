@@ -183,17 +183,12 @@ class Embedding(Target):
     positions: tuple[int, ...] | None = None
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
-        """Return one term per dimension, or per dimension and position."""
+        """Return one term, or one per position: each reads all dimensions."""
         needs(model, "embedding", "an embedding")
         width: int = sample.context["width"]
         names = [f"dimension {i}" for i in range(width)]
         if self.positions is None:
-            every = np.arange(width)
-            terms = np.stack([every, np.zeros(width), every, np.ones(width)], axis=1)
-            return bound(names, "raw", "embedding", terms)
+            return bound(names, "raw", "embedding", [(0, 0, 0, 1.0)], width=width)
         places = [place_of(sample, position) for position in self.positions]
-        each, count = np.tile(np.arange(width), len(places)), len(places)
-        terms = np.full((len(each), 4), 1.0 / count)
-        terms[:, 0] = terms[:, 2] = each
-        terms[:, 1] = np.repeat(places, width)
-        return bound(names, "raw", "hidden", terms)
+        terms = [(0, place, 0, 1.0 / len(places)) for place in places]
+        return bound(names, "raw", "hidden", terms, width=width)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -69,6 +70,9 @@ class BoundTarget:
         writes does not depend on what stands behind it.
     parts : tuple of BoundTarget
         For head "several": bound targets of other heads, whose targets follow each other.
+    width : int
+        Where it is not 0, a term reads a whole vector of so many numbers, on the raw scale: its
+        index is 0, and its owner is a vector, which is as many targets.
     """
 
     names: tuple[str, ...]
@@ -84,6 +88,12 @@ class BoundTarget:
     key: Hashable = None
     reach: npt.NDArray[np.bool_] | None = None
     parts: tuple[BoundTarget, ...] = ()
+    width: int = 0
+
+    @property
+    def owners(self) -> int:
+        """Number of owners of terms: targets, or vectors of targets."""
+        return self.count // (self.width or 1)
 
     @property
     def count(self) -> int:
@@ -112,17 +122,17 @@ class BoundTarget:
 def bound(
     names: Sequence[str], scale: str, head: str,
     terms: Sequence[tuple[int, int, int, float]] | npt.NDArray[Any], *,
-    views: tuple[tuple[int, ...], ...] = ((),), view: Sequence[int] | None = None,
+    views: tuple[tuple[int, ...], ...] = ((),), view: Sequence[int] | None = None, width: int = 0,
 ) -> BoundTarget:  # fmt: skip
     """Return the bound target of some terms: (owner, position, index, weight) each."""
     if view is None and len(terms) <= _FEW and not isinstance(terms, np.ndarray):
-        return _known(tuple(names), scale, head, tuple(terms), views, None)
-    return _bound(tuple(names), scale, head, terms, views, view)
+        return _known(tuple(names), scale, head, tuple(terms), views, None, width)
+    return _bound(tuple(names), scale, head, terms, views, view, width)
 
 
 def _bound(
     names: tuple[str, ...], scale: str, head: str, terms: Any,
-    views: tuple[tuple[int, ...], ...], view: Sequence[int] | None,
+    views: tuple[tuple[int, ...], ...], view: Sequence[int] | None, width: int,
 ) -> BoundTarget:  # fmt: skip
     table = np.asarray(terms, dtype=np.float64)
     owner, position, index, weight = table.T
@@ -130,7 +140,7 @@ def _bound(
     return BoundTarget(
         names, scale, head, owner.astype(np.int64), position.astype(np.int64),
         index.astype(np.int64), weight.copy(), views, seen, None,
-        (names, scale, head, table.tobytes(), views),
+        (names, scale, head, table.tobytes(), views, width), width=width,
     )  # fmt: skip
 
 
@@ -229,11 +239,12 @@ class Many(Target):
 def _joined(parts: tuple[BoundTarget, ...]) -> BoundTarget:
     """Return several bound targets as one."""
     first = parts[0]
-    alike = {(p.head, p.scale, p.views) for p in parts}
+    alike = {(p.head, p.scale, p.views, p.width) for p in parts}
     if len(alike) > 1 or first.head == "call":
         msg = "several targets must share output, scale and masking; explain them apart"
         raise OptionError(msg)
-    owner = np.concatenate([np.full(len(p.owner), i) for i, p in enumerate(parts)])
+    before = accumulate((p.owners for p in parts), initial=0)
+    owner = np.concatenate([p.owner + number for number, p in zip(before, parts, strict=False)])
     return replace(
         first,
         names=tuple(name for p in parts for name in p.names),

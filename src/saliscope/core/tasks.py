@@ -75,12 +75,13 @@ class Task:
     evaluations: int = 0
     calls: int = 0
     findings: dict[str, Finding] = field(default_factory=dict)
+    kind: Hashable = None  # which tasks its rows go together with; the engine says it once an ask
     error: SaliscopeError | None = None
 
     def pose(self, ask: Ask) -> None:
         """Take up a new ask."""
         targets, views = self.job.target.count, len(self.job.target.views)
-        self.ask = ask
+        self.ask, self.kind = ask, None
         rows = ask.points.rows
         self.values = np.zeros((rows, targets))
         self.probabilities = np.zeros((rows, targets))
@@ -94,12 +95,13 @@ class Task:
 
     def receive(self, rows: npt.NDArray[np.int64], got: Pass) -> None:
         """Add what a batch gave for `rows`."""
-        self.values[rows] += got.values
-        self.probabilities[rows] += got.probabilities
+        every = len(rows) == len(self.values) and np.array_equal(rows, np.arange(len(rows)))
+        where = slice(None) if every else rows  # by numbers takes several times as long
+        self.values[where] += got.values
+        self.probabilities[where] += got.probabilities
         if got.gradients is not None:
             assert self.ask.fold is not None
-            every = np.arange(len(self.values))
-            whole = self.ask.fold.rows is not None or np.array_equal(rows, every)
+            whole = every or self.ask.fold.rows is not None
             if self.gradients is None and whole:  # large as a rule, and the only ones
                 self.gradients = got.gradients
             else:

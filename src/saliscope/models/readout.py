@@ -145,7 +145,8 @@ def _alike(
         if target.call is None:
             terms = (target.owner, target.weight, target.view)
             words = (
-                alone, target.head, target.scale, target.count, len(target.views), readers[i].view,
+                alone, target.head, target.scale, target.count, target.width, len(target.views),
+                readers[i].view,
             )  # fmt: skip
             shape = (*words, *(same(array) for array in terms))
             if target.scale != "raw":
@@ -169,54 +170,74 @@ def _linear(
 ) -> ReadOff:  # fmt: skip
     """Read targets that are alike; each has some of the rows, in order."""
     first = targets[0]
-    terms = np.flatnonzero(first.view == view)
+    terms = slice(None) if len(first.views) == 1 else np.flatnonzero(first.view == view)
     position = _lines([t.position for t in targets], terms, sizes)
     index = _lines([t.index for t in targets], terms, sizes)
     owner, weight = first.owner[terms], first.weight[terms]
-    values = _pick(output, first.head, first.scale, position, index)
+    if first.width:
+        values = _vectors(output, first.head, position)
+    else:
+        values = _pick(output, first.head, first.scale, position, index)
     if (weight != 1).any():
-        values = values * torch.from_numpy(weight).to(values)
-    if not np.array_equal(owner, np.arange(first.count)):  # else a term is a target
-        start = values.new_zeros(len(values), first.count)
+        weights = torch.from_numpy(weight).to(values)
+        values = values * (weights[:, None] if first.width else weights)
+    if not np.array_equal(owner, np.arange(first.owners)):  # else a term is a target, or a vector
+        start = values.new_zeros(len(values), first.owners, *values.shape[2:])
         values = start.index_add(1, _there(owner, values), values)
+    values = values.flatten(1)
     if not probable:
         return values, None
     with torch.no_grad():
         return values, _pick(output.detach(), first.head, "prob", position, index)
 
 
-def _lines(each: Sequence[Ints], terms: Ints, sizes: Sequence[int]) -> Ints:
+def _lines(each: Sequence[Ints], terms: Ints | slice, sizes: Sequence[int]) -> Ints:
     """Return numbers of terms: one line for all rows, or a line for each where they differ."""
-    if all(np.array_equal(one, each[0]) for one in each[1:]):
-        return each[0][terms][None]
-    return np.repeat([one[terms] for one in each], sizes, axis=0)
+    first = each[0]
+    if all(one is first or np.array_equal(one, first) for one in each[1:]):
+        return first[terms][None]
+    lines = np.stack([one[terms] for one in each])
+    return lines if max(sizes) == 1 else np.repeat(lines, sizes, axis=0)
 
 
 def _pick(output: torch.Tensor, head: str, scale: str, position: Ints, index: Ints) -> torch.Tensor:
     """Return the scaled output at some terms, shape (rows, terms), in at least float32."""
-    back = None
-    if head in POSITIONED:
-        if len(position) > 1:  # a line each: nothing is normalized
-            rows = torch.arange(len(output), device=output.device)[:, None]
-            picked = output[rows, _there(position, output), _there(index, output)]
-            return picked.to(accumulating(picked.dtype))
+    if scale in {"raw", "logit"}:
+        return _at(output, position, index).to(accumulating(output.dtype))
+    if head in POSITIONED:  # only what is read is normalized; all rows read the same positions
         places, back = np.unique(position[0], return_inverse=True)
-        output = output[:, _there(places, output)]
+        if len(places) < output.shape[1]:
+            output, position = output[:, _there(places, output)], back[None]
     output = output.to(accumulating(output.dtype))
-    which = _there(index, output)
     if scale == "log_odds":
-        each = output[:, None] if back is None else output[:, _there(back, output)]
-        return log_odds(each.expand(-1, index.shape[1], -1), which.expand(len(output), -1))
-    if head == "strings":  # log-probabilities already; there is no axis to normalize along
-        output = output.exp() if scale == "prob" else output
-    else:
+        each = output[:, _there(position[0], output)] if head in POSITIONED else output[:, None]
+        which = _there(index, output).expand(len(output), -1)
+        return log_odds(each.expand(-1, index.shape[1], -1), which)
+    if head != "strings":
         output = scaled(output, scale)
-    if len(which) == 1:
-        return output[:, which[0]] if back is None else output[:, _there(back, output), which[0]]
-    if back is None:
-        return output.gather(1, which)
+    elif scale == "prob":  # log-probabilities already; there is no axis to normalize along
+        output = output.exp()
+    return _at(output, position, index)
+
+
+def _vectors(output: torch.Tensor, head: str, position: Ints) -> torch.Tensor:
+    """Return whole vectors at some positions, shape (rows, terms, width), in at least float32."""
+    if head not in POSITIONED:
+        output = output[:, None]
+    places = _there(position, output)
     rows = torch.arange(len(output), device=output.device)[:, None]
-    return output[rows, _there(back, output)[None], which]
+    picked = output[:, places[0]] if len(places) == 1 else output[rows, places]
+    return picked.to(accumulating(picked.dtype))
+
+
+def _at(output: torch.Tensor, position: Ints, index: Ints) -> torch.Tensor:
+    """Return single numbers of an output, at terms that are the same for all rows or each its own.
+
+    Numbers are counted along the whole row: one index takes less time than one for each axis.
+    """
+    flat = output.flatten(1)
+    numbers = _there(position * output.shape[-1] + index, output)
+    return flat[:, numbers[0]] if len(numbers) == 1 else flat.gather(1, numbers)
 
 
 def _there(numbers: Ints, like: torch.Tensor) -> torch.Tensor:

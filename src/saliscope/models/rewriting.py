@@ -16,7 +16,7 @@ from saliscope.core.units import Units
 from saliscope.models.dual_llama import DualLlama, DualLlamaConfig
 from saliscope.models.protein import ProteinModel
 from saliscope.models.substituting import substituted
-from saliscope.models.tokens import Ids, TokenBatch
+from saliscope.models.tokens import Ids, TokenBatch, mean_over
 from saliscope.models.torch_model import Batch
 
 __all__ = ["RewritingModel", "is_dual_llama", "load_dual_llama"]
@@ -116,9 +116,7 @@ class RewritingModel(ProteinModel):
         hidden = states[0]
         outputs: dict[str, Any] = {"call": logits, "tokens": logits, "hidden": hidden}
         if "embedding" in heads:
-            pool = batch.pool[..., None]
-            total = hidden.masked_fill(~pool, 0.0).sum(1)
-            outputs["embedding"] = total / pool.sum(1).clamp(min=1)
+            outputs["embedding"] = mean_over(hidden, batch.pool)
         return outputs, seen.leaf
 
     def describe(self) -> Mapping[str, Any]:

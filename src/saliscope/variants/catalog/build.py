@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ class _Build:
     folder: Path
     budget: int | None
 
-    @property
+    @cached_property
     def reader(self) -> Reader:
         """How proteins are seen by the model."""
         specials = len(self.model.prefix) + len(self.model.suffix)

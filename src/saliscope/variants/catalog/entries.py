@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
@@ -37,7 +38,7 @@ class Entry:
     what: str
     haplotype: Haplotype
 
-    @property
+    @cached_property
     def coding(self) -> str:
         """HGVS name on the coding sequence, of all edits."""
         edits = self.haplotype.edits

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ REACH = 8
 
 Span = tuple[int, int]
 Residues = tuple[int, ...]
+Place = tuple[Span, Residues, Residues]
 
 
 def protein_model(model: object) -> ProteinModel:
@@ -120,7 +121,7 @@ class Piece:
         return f"protein of {len(self.letters):,} residues"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reader:
     """Which pieces a protein is seen in, and where its variant sites are read.
 
@@ -133,18 +134,24 @@ class Reader:
 
     reference: str
     limit: int | None
+    _known: dict[str, Place | None] = field(default_factory=dict, init=False, repr=False)
 
     def windows(self, protein: str | int) -> tuple[Span, ...]:
         """Return the windows over a protein, or over a length."""
         length = protein if isinstance(protein, int) else len(protein)
         return windowed(length, self.limit)
 
-    def place(self, protein: str) -> tuple[Span, Residues, Residues] | None:
+    def place(self, protein: str) -> Place | None:
         """Return the window in which variant sites are read, the sites, and those around them.
 
         None for the reference and for proteins of another length. In a protein that is too long
         for the model only what stands in the window of the first site is read.
         """
+        if protein not in self._known:
+            self._known[protein] = self._place(protein)
+        return self._known[protein]
+
+    def _place(self, protein: str) -> Place | None:
         where = sites(self.reference, protein)
         if not where:
             return None
@@ -203,13 +210,13 @@ def batches(pieces: Sequence[Piece], settings: Mapping[str, Any]) -> list[Batch]
 
 @dataclass(frozen=True, eq=False)
 class _Reading(Target):
-    """All that is read off one pass: log-likelihoods, the mean embedding, and single residues.
+    """All that is read off one pass: log-likelihoods, the mean embedding, and further means.
 
-    As `Together` of `Likelihood(each=True)`, `Embedding()` and the embedding at residues that
-    depend on the input, but without a name for each of thousands of numbers.
+    As `Together` of `Likelihood(each=True)`, `Embedding()` and `Embedding(positions)` of sets that
+    depend on the input, but without a name for each of hundreds of numbers.
     """
 
-    residues: Mapping[str, npt.NDArray[np.int64]]
+    sets: Mapping[str, tuple[Residues, ...]]
 
     def bind(self, model: Model, sample: Sample) -> BoundTarget:
         """Return the three parts.
@@ -223,40 +230,43 @@ class _Reading(Target):
             msg = f"{sample.text[:12]}...: holds letters that {model.name} does not know"
             raise InputError(msg)
         width: int = sample.context["width"]
-        kept = sample.units.kept
-        places = kept[self.residues[sample.text]]
+        kept, sets = sample.units.kept, self.sets[sample.text]
+        places = kept[[residue for one in sets for residue in one]]
+        sizes = tuple(len(one) for one in sets)
         parts = (
-            _part("log_prob", "tokens", kept, sample.context["ids"][kept]),
-            _part("raw", "embedding", np.zeros(width, dtype=np.int64), np.arange(width)),
-            _part("raw", "hidden", np.repeat(places, width), _tiled(width, len(places))),
+            _part("log_prob", "tokens", kept, sample.context["ids"][kept], (1,) * len(kept)),
+            _part("raw", "embedding", _zeros(1), _zeros(1), (1,), width),
+            _part("raw", "hidden", places, _zeros(len(places)), sizes, width),
         )
-        none = np.zeros(0, dtype=np.int64)
         return BoundTarget(
             ("",) * sum(part.count for part in parts), "raw", "several",
-            none, none, none, np.zeros(0), parts=parts,
-            key=("catalog", sample.key, places.tobytes()),
+            _zeros(0), _zeros(0), _zeros(0), np.zeros(0), parts=parts,
+            key=("catalog", sample.key, sizes, places.tobytes()),
         )  # fmt: skip
 
 
 def _part(
-    scale: str, head: str, position: npt.NDArray[np.int64], index: npt.NDArray[np.int64]
-) -> BoundTarget:
-    """Return a target of one number per term."""
-    count = len(position)
-    owner, weight, view = _terms(count)
-    return BoundTarget(("",) * count, scale, head, owner, position, index, weight, view=view)
+    scale: str, head: str, position: npt.NDArray[np.int64], index: npt.NDArray[np.int64],
+    sizes: tuple[int, ...], width: int = 0,
+) -> BoundTarget:  # fmt: skip
+    """Return a target of numbers, or of vectors, each the mean of so many terms."""
+    owner, weight, view = _terms(sizes)
+    names = ("",) * (len(sizes) * (width or 1))
+    return BoundTarget(names, scale, head, owner, position, index, weight, view=view, width=width)
 
 
 @lru_cache(maxsize=64)
-def _terms(count: int) -> tuple[npt.NDArray[Any], ...]:
-    """Return owner, weight and view of as many terms, shared by all targets of that many."""
-    return np.arange(count), np.ones(count), np.zeros(count, dtype=np.int64)
+def _terms(sizes: tuple[int, ...]) -> tuple[npt.NDArray[Any], ...]:
+    """Return owner, weight and view of the terms of some means, shared by targets of these."""
+    each = np.array(sizes, dtype=np.int64)
+    owner = np.repeat(np.arange(len(each)), each)
+    return owner, (1.0 / each)[owner], _zeros(len(owner))
 
 
 @lru_cache(maxsize=64)
-def _tiled(width: int, times: int) -> npt.NDArray[np.int64]:
-    """Return the numbers of an embedding, over and over."""
-    return np.tile(np.arange(width), times)
+def _zeros(count: int) -> npt.NDArray[np.int64]:
+    """Return zeros, shared by targets of as many terms."""
+    return np.zeros(count, dtype=np.int64)
 
 
 @uncollected()
@@ -268,24 +278,19 @@ def run_batch(model: ProteinModel, batch: Batch, budget: int | None) -> bytes:
     `means` (float32, one after another).
     """
     pa = arrow()
-    read = {
-        piece.letters: np.unique(np.array([i for one in piece.sets for i in one], dtype=np.int64))
-        for piece in batch.pieces
-    }
+    reading = _Reading({piece.letters: piece.sets for piece in batch.pieces})
     inputs = [Input(piece.name, piece.letters) for piece in batch.pieces]
-    measured = measure(model, inputs, _Reading(read), steady=True, budget=budget)
+    measured = measure(model, inputs, reading, steady=True, budget=budget)
     width = width_of(model)
     columns: dict[str, list[Any]] = {"likelihoods": [], "mean": [], "means": []}
     for piece, one in zip(batch.pieces, measured, strict=True):
-        residues = read[piece.letters]
         size = len(piece.letters)
         if not np.isfinite(one.values).all():
             msg = f"{piece.letters[:12]}...: {model.name} gives numbers that are not finite"
             raise InputError(msg)
-        hidden = one.values[size + width :].reshape(-1, width).astype(np.float32)
         columns["likelihoods"].append(one.values[:size])
         columns["mean"].append(one.values[size : size + width].astype(np.float32))
-        columns["means"].append(_means(hidden, residues, piece.sets))
+        columns["means"].append(one.values[size + width :].astype(np.float32))
     return parquet_bytes(
         pa.table({
             "piece": pa.array([digest(piece.letters.encode()) for piece in batch.pieces]),
@@ -298,14 +303,6 @@ def run_batch(model: ProteinModel, batch: Batch, budget: int | None) -> bytes:
             "means": pa.array(columns["means"], pa.list_(pa.float32())),
         })
     )  # fmt: skip
-
-
-def _means(
-    hidden: npt.NDArray[np.float32], residues: npt.NDArray[np.int64], sets: Sequence[Residues]
-) -> npt.NDArray[np.float32]:
-    """Return the mean over each set, one after another."""
-    rows = [hidden[np.searchsorted(residues, one)].mean(0, dtype=np.float64) for one in sets]
-    return np.concatenate(rows).astype(np.float32) if rows else np.zeros(0, dtype=np.float32)
 
 
 def total(likelihoods: Iterable[float]) -> float:

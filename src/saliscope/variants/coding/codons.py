@@ -97,5 +97,11 @@ def translate(bases: str, table: int = 1) -> str:
     >>> translate("ATGTGATA")
     'M*'
     """
-    residues = code(table)
-    return "".join([residues[bases[i : i + 3]] for i in range(0, len(bases) - 2, 3)])
+    letters = iter(bases)
+    return "".join(map(_triplets(table).__getitem__, zip(letters, letters, letters, strict=False)))
+
+
+@cache
+def _triplets(table: int) -> Mapping[tuple[str, ...], str]:
+    """Return a translation table by the letters of a codon, which need not be cut out."""
+    return {tuple(codon): residue for codon, residue in code(table).items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from saliscope.core.errors import InputError, OptionError
@@ -249,6 +250,7 @@ def _codons(group: Sequence[Edit]) -> tuple[int, int]:
     return begin, stop
 
 
+@lru_cache(maxsize=1 << 14)  # all single-base changes of a gene, and then those of its people
 def _change(transcript: Transcript, edits: tuple[Edit, ...]) -> Change:
     """Name what edits that act together do to the reference protein."""
     kind, position, ref, alt, name = _effect(transcript, edits)

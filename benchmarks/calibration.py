@@ -1,6 +1,6 @@
 """How far the reported error of integrated gradients can be trusted.
 
-    python benchmarks/calibration.py
+    python -m benchmarks.calibration
 
 On 200 paths (networks with ReLU, GELU and tanh, small and wide, with kinks and without, and the
 trained models of the package) the reported error is compared with the true one, and the number of

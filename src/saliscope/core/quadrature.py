@@ -35,13 +35,21 @@ def fixed_rule(rule: str, steps: int) -> tuple[FloatArray, FloatArray]:
     return np.linspace(0, 1, steps), weights / weights.sum()
 
 
-KINKED, SMOOTH = 0.5, 0.1
+KINKED, SMOOTH = 0.5, 0.15
 """Share of the Simpson difference that is reported as error.
 
 On a smooth integrand the error of Simpson on halves is 1/15 of the difference, and the
 extrapolated value is better still; at a kink it can be most of the difference. A panel counts as
 smooth where its difference fell to a sixteenth of its parent's (smooth: 1/32; a kink: 1/4).
-`benchmarks/calibration.py` prints the coverage that these values give.
+`python -m benchmarks.calibration` prints the coverage that these values give.
+"""
+
+
+ENOUGH = 0.75
+"""Share of what is allowed that panels which are not cut may fill; the rest is for the new ones.
+
+New panels are at best a sixteenth as wrong as the one that was cut. With less, panels are cut that
+need not be; with more, another round is needed to cut them.
 """
 
 
@@ -111,7 +119,7 @@ def to_cut(panels: Sequence[Panel], allowed: FloatArray) -> list[int]:
     left = (doubts / allowed).sum(0)
     chosen: list[int] = []
     for index in order:
-        if (left <= 0.5).all():
+        if (left <= ENOUGH).all():
             break
         chosen.append(int(index))
         left = left - doubts[index] / allowed

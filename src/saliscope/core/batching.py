@@ -115,6 +115,14 @@ class Sizer:
         # Rounded up, so that a batch of twice the size is never the same again.
         return min(max(1, math.ceil(self._units(ceiling * length) / length)), ceiling)
 
+    def at_once(self, budget: int, length: int, rows: int) -> bool:
+        """Whether all rows that wait may go together: as quick as the best, as far as is known."""
+        if rows > self.allowed(budget, length) or not self.times:
+            return False
+        speeds = self.speeds
+        own = speeds.get(_power(rows * length))
+        return own is not None and own <= min(speeds.values()) * _WITHIN
+
     def _units(self, ceiling: int) -> int:
         """Return the units of the next batch: the best size, or one that is still to be tried."""
         if not self.times:
@@ -199,6 +207,10 @@ class SteadySizer(Sizer):
         """Return the rows of the next batch."""
         steady = max(1, self.grain.units // max(1, length or self.length))
         return min(self.allowed(budget, length), steady, self.grain.rows)
+
+    def at_once(self, budget: int, length: int, rows: int) -> bool:
+        """Whether all rows that wait are a batch."""
+        return rows <= self.rows(budget, length)
 
     @property
     def pass_units(self) -> float:

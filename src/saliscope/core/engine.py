@@ -86,7 +86,8 @@ class _Run:
         alike = [task for task in waiting if self._kind(task) == kind]
         # What waits is shared out evenly, because a small rest costs a pass of its own.
         rest = sum(len(task.waiting) for task in alike)
-        room = min(math.ceil(rest / max(1, round(rest / room))), sizer.allowed(self.budget, length))
+        parts = 1 if sizer.at_once(self.budget, length, rest) else max(1, round(rest / room))
+        room = min(math.ceil(rest / parts), sizer.allowed(self.budget, length))
         if alike[-1].job.sample.length < length:
             lengths = (task.job.sample.length for task in alike for _ in task.waiting)
             room = first_batch(lengths, room, sizer.pass_units)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saliscope.core.batching import Sizer, remembered
+from saliscope.core.batching import Sizer, SteadySizer, remembered
 
 costs = st.floats(1, 1e9)
 budgets = st.integers(1, 10**12)
@@ -91,6 +91,21 @@ def test_what_a_pass_costs_is_measured() -> None:
     for rows in (8, 64):  # the larger batch took no longer
         sizer.saw(rows, 1.0, length=1)
     assert sizer.pass_units == 1024
+
+
+def test_what_waits_goes_at_once_where_that_is_known_to_be_as_quick() -> None:
+    sizer = Sizer(bytes_per_row=1.0)
+    assert not sizer.at_once(10**6, 1, 16)  # nothing is known
+    sizer.saw(8, 8.0)
+    assert not sizer.at_once(10**6, 1, 16)  # nor of this size
+    sizer.saw(16, 16.4)  # within 3 %
+    sizer.saw(32, 34.0)  # beyond
+    assert sizer.at_once(10**6, 1, 16)
+    assert not sizer.at_once(10**6, 1, 32)
+    assert not sizer.at_once(15, 1, 16)  # beyond the budget
+    steady = SteadySizer(bytes_per_row=1.0, length=512)
+    assert steady.at_once(10**6, 512, 4)
+    assert not steady.at_once(10**6, 512, 5)
 
 
 def test_a_slow_time_is_not_held_against_a_size() -> None:

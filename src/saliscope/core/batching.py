@@ -3,8 +3,8 @@
 The byte budget is a ceiling, not a target: throughput on a CPU peaks at moderate batches. A `Sizer`
 starts near the size that is usually best for what computes (its `Grain`), tries its neighbors on
 the real work, and stays with the smallest size whose throughput is within 3 % of the best. What
-waits goes at once where a batch of that size is known to be as quick. It never exceeds the rows that
-the budget allows, nor the size at which memory ran out. Sizes are counted in units (rows times
+waits goes at once where a batch of that size is known to be as quick. It never exceeds the rows
+that the budget allows, nor the size at which memory ran out. Sizes are counted in units (rows times
 length), so that what was learned on one length holds for another.
 """
 

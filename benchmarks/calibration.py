@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 import saliscope
+from benchmarks.paths import minilm
 
 TEXTS = (
     "This place is not worth your time, let alone Vegas.",
@@ -103,10 +104,6 @@ def main() -> None:
     compare("networks", networks)
     sentiment = on_model("zoo:sentiment", list(TEXTS), "positive", 256)
     compare("zoo:sentiment", sentiment)
-    try:
-        from benchmarks.paths import minilm
-    except ImportError:
-        return
     adapter = minilm()
     vector = np.random.default_rng(0).normal(size=adapter.config.hidden_size)
     encoder = on_model(adapter, list(TEXTS), saliscope.Projection(vector), 160)

@@ -1,9 +1,9 @@
 """A catalog of TPMT: all missense changes and the GRCh37 panel, beside bare forward passes.
 
-Three sides, in turn: `build_catalog`; the bare forward passes of the same distinct proteins, at
-the best of several batch sizes; one call per sequence, as a loop over every sequence would do it
-(timed on a sample and extrapolated). Memory is the peak of resident bytes above the loaded model,
-in a fresh process. Usage::
+In turn: `build_catalog`; the bare forward passes of the same distinct proteins, at the best of
+several batch sizes, as anybody and as Saliscope runs them; one call per sequence, as a loop over
+every sequence would do it (timed on a sample and extrapolated). Memory is the peak of resident
+bytes above the loaded model, in a fresh process. Usage::
 
     python benchmarks/catalog.py [--rounds 3] [--data ../shared/data]
 """
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,19 @@ def build(transcript: Transcript, people: Panel, model: ProteinModel) -> tuple[f
         return time.perf_counter() - start, time.process_time() - used
 
 
-def bare(model: ProteinModel, proteins: list[str], size: int) -> tuple[float, float]:
+def bare(
+    model: ProteinModel, proteins: list[str], size: int, *, inside: bool = False
+) -> tuple[float, float]:
     """Return seconds of the module's own forward passes, longest first, in batches of one size.
 
-    The module is run as anybody would run it, without what Saliscope does to make it faster.
+    The module is run as anybody would run it, or `inside`, as Saliscope runs it: ESM with its GELU
+    in one operation.
     """
     rows = [model.prepare(p)[0].context["ids"] for p in sorted(proteins, key=len, reverse=True)]
     cut = [model.arguments(rows[i : i + size]) for i in range(0, len(rows), size)]
     start, used = time.perf_counter(), time.process_time()
     module = model.module.eval()
-    with torch.no_grad():
+    with model.quiet(0) if inside else nullcontext(), torch.no_grad():
         for arguments in cut:
             module(**arguments)
     return time.perf_counter() - start, time.process_time() - used
@@ -122,6 +126,7 @@ def main() -> None:
         rounds.append({
             "catalog": build(transcript, people, model),
             "bare": bare(model, proteins, best),
+            "inside": bare(model, proteins, best, inside=True),
             "distinct": (one[0] * len(proteins), one[1] * len(proteins)),
             "sequences": (one[0] * sequences, one[1] * sequences),
         })  # fmt: skip
@@ -140,6 +145,7 @@ def report(
     names = {
         "catalog": "build_catalog",
         "bare": f"bare forward passes of the distinct proteins, batches of {best}",
+        "inside": "the same passes as Saliscope runs them",
         "distinct": "one call per distinct protein (extrapolated)",
         "sequences": f"one call per sequence, {sequences:,} of them (extrapolated)",
     }

@@ -44,7 +44,6 @@ smooth where its difference fell to a sixteenth of its parent's (smooth: 1/32; a
 `python -m benchmarks.calibration` prints the coverage that these values give.
 """
 
-
 ENOUGH = 0.75
 """Share of what is allowed that panels which are not cut may fill; the rest is for the new ones.
 
